@@ -1,0 +1,126 @@
+"""What a flight leg is and what a difference between two of its states means. Pure."""
+
+import re
+from datetime import UTC, date, datetime
+
+from msgspec import Raw, Struct
+
+LEG_KEY = re.compile(
+    r"(?P<airline>[A-Z]{3}(?=[0-9])|[A-Z0-9]{2})(?P<number>[1-9][0-9]{0,3})(?P<suffix>[A-Z]?)"
+    r"-(?P<origin_date>[0-9]{4}-[0-9]{2}-[0-9]{2})-(?P<dep>[A-Z]{3})-(?P<arr>[A-Z]{3})"
+)
+
+
+class LegKey(Struct, frozen=True):
+    """The planned, public identity of a leg; it never changes while the leg lives."""
+
+    airline: str
+    number: int
+    suffix: str
+    origin_date: date
+    dep: str
+    arr: str
+
+    def __str__(self) -> str:
+        flight = f"{self.airline}{self.number}{self.suffix}"
+        return f"{flight}-{self.origin_date.isoformat()}-{self.dep}-{self.arr}"
+
+
+def parse_leg_key(text: str) -> LegKey:
+    """`B69-2013-03-08-JFK-MCO` → LegKey; ValueError says what is wrong."""
+    found = LEG_KEY.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:64]!r} is not a leg key such as B69-2013-03-08-JFK-MCO")
+    return LegKey(
+        airline=found["airline"],
+        number=int(found["number"]),
+        suffix=found["suffix"],
+        origin_date=date.fromisoformat(found["origin_date"]),
+        dep=found["dep"],
+        arr=found["arr"],
+    )
+
+
+class FlightLeg(Struct, frozen=True):
+    """The members of a public state that decisions in Python read; the rest passes as bytes."""
+
+    key: str
+    version: int
+    airline: str
+    flight_no: int
+    dep_airport: str
+    arr_airport: str
+    phase: str
+    irregularity: str
+    suffix: str = ""
+    airline_name: str = ""
+    dep_city: str = ""
+    dep_tz: str = "UTC"
+    arr_city: str = ""
+    arr_tz: str = "UTC"
+    std: datetime | None = None
+    etd: datetime | None = None
+    atd: datetime | None = None
+    atot: datetime | None = None
+    sta: datetime | None = None
+    eta: datetime | None = None
+    eldt: datetime | None = None
+    aldt: datetime | None = None
+    ata: datetime | None = None
+    last_bag_at: datetime | None = None
+    dep_gate: str = ""
+    dep_gate_was: str = ""
+    arr_gate: str = ""
+    divert_airport: str = ""
+    hidden: bool = False
+
+    @property
+    def best_departure(self) -> datetime | None:
+        """Actual, else estimated, else scheduled."""
+        return self.atd or self.atot or self.etd or self.std
+
+    @property
+    def best_arrival(self) -> datetime | None:
+        """Actual, else estimated, else scheduled."""
+        return self.ata or self.aldt or self.eta or self.eldt or self.sta
+
+
+EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Change(Struct, frozen=True):
+    """One row of the change log: a leg's new state, or the passing of a board minute."""
+
+    seq: int
+    kind: str
+    at: datetime
+    wall_at: datetime
+    leg_id: int | None = None
+    version: int | None = None
+    feed: str | None = None
+    changed: Raw = Raw(b"{}")
+    state: Raw = Raw(b"{}")
+
+
+def kinds(changed: dict[str, list[object]]) -> list[str]:
+    """What `{field: [old, new]}` means to people, most urgent first."""
+    found: list[str] = []
+    irregularity = changed.get("irregularity")
+    if irregularity is not None:
+        if irregularity[1] == "cancelled":
+            found.append("cancelled")
+        elif irregularity[0] == "cancelled":
+            found.append("reinstated")
+        elif irregularity[1] == "diverted":
+            found.append("diverted")
+    gate = changed.get("dep_gate")
+    if gate is not None and gate[1]:
+        found.append("gate_changed" if gate[0] else "gate_assigned")
+    if "etd" in changed or "eta" in changed:
+        found.append("estimate")
+    if "std" in changed or "sta" in changed:
+        found.append("schedule_change")
+    phase = changed.get("phase")
+    if phase is not None:
+        found.append(str(phase[1]))
+    return found

@@ -1,0 +1,270 @@
+-- Every statement of the push path. `-- name: x` starts a statement; one line says what it is for.
+
+-- name: position
+-- Where the log ends, and in which epoch.
+SELECT epoch::text AS epoch, last_seq AS seq FROM relay_state
+
+-- name: read_log
+-- $1 seq, $2 limit: the next rows of the log, each with the epoch that it was read in.
+SELECT r.epoch::text AS epoch, l.seq, l.kind, l.at, l.wall_at, l.leg_id, l.version, l.feed,
+  l.changed, l.state
+FROM relay_state r, change_log l WHERE l.seq > $1 ORDER BY l.seq LIMIT $2
+
+-- name: sequence
+-- $1 batch: rows taken from the outbox into the log; -1 when another relay is at it.
+SELECT sequence_changes($1)
+
+-- name: snapshot_of_sequencer
+-- What probe_outbox compares against.
+SELECT pg_snapshot_xmax(snap)::text AS xmax, ARRAY(SELECT pg_snapshot_xip(snap)::text) AS xip,
+  target_snap IS NOT NULL AS behind FROM relay_state
+
+-- name: probe_outbox
+-- $1 xmax, $2 xip: is there anything that sequence_changes might take? Read-only: no lock, no xid.
+SELECT EXISTS (SELECT FROM change_outbox WHERE xid >= $1::text::xid8)
+  OR EXISTS (SELECT FROM change_outbox WHERE xid = ANY ($2::text[]::xid8[]))
+
+-- name: adopt_database
+-- True when this is another database than the one that the log was written in (restore, failover).
+SELECT adopt_database()
+
+-- name: new_epoch
+-- $1 epoch, $2 seq: a holder of a position beyond the end of the log asks for a new epoch.
+SELECT new_epoch($1::text::uuid, $2)
+
+-- name: add_reader
+-- $1 name: a consumer that must not miss a row starts at the end of the log.
+INSERT INTO log_reader (name, epoch, seq) SELECT $1, epoch, last_seq FROM relay_state
+ON CONFLICT (name) DO NOTHING
+
+-- name: lock_reader
+-- $1 name: this reader's position, locked until the end of the transaction; no row: another has it.
+SELECT l.epoch::text AS epoch, l.seq, r.epoch::text AS log_epoch, r.last_seq
+FROM log_reader l, relay_state r WHERE l.name = $1 FOR UPDATE OF l SKIP LOCKED
+
+-- name: advance_reader
+-- $1 name, $2 epoch, $3 seq
+UPDATE log_reader SET epoch = $2::text::uuid, seq = $3 WHERE name = $1
+
+-- name: load_clock
+-- The anchor of board time.
+SELECT board_at, wall_at, speed FROM clock
+
+-- name: load_legs
+-- $1 hours: legs that a board may show now or later, as the tables have them.
+SELECT leg_id, version, public_state(l) AS state FROM flight_leg l
+WHERE greatest(best_dep, best_arr) > board_now() - make_interval(hours => $1)
+
+-- name: load_unsequenced
+-- Versions that the tables already hold and the log does not yet.
+SELECT leg_id, max(version) AS version FROM unsequenced() WHERE kind = 'leg' GROUP BY leg_id
+
+-- name: recent_log
+-- $1 seconds, $2 rows: the newest rows of the log, oldest first.
+SELECT seq, kind, at, wall_at, leg_id, version, feed, changed, state FROM (
+  SELECT * FROM change_log WHERE seq > (SELECT last_seq FROM relay_state) - $2::bigint
+    AND wall_at > wall_now() - make_interval(secs => $1)
+  ORDER BY seq DESC) l ORDER BY seq
+
+-- name: clock_before
+-- $1 seq: the newest clock row at or below it.
+SELECT at FROM change_log WHERE kind = 'clock' AND seq <= $1 ORDER BY seq DESC LIMIT 1
+
+-- name: load_feeds
+-- Enabled feeds that can fall silent, with the airports whose legs they stated within 36 hours.
+SELECT f.code, f.last_seen_at, extract(epoch FROM f.max_silence)::float8 AS max_silence, f.synthetic,
+  coalesce(array_agg(DISTINCT a.iata) FILTER (WHERE a.iata IS NOT NULL), '{}') AS airports
+FROM feed f
+LEFT JOIN leg_statement s ON s.feed_id = f.feed_id AND s.as_of > board_now() - interval '36 hours'
+LEFT JOIN flight_leg l USING (leg_id)
+LEFT JOIN LATERAL (VALUES (l.dep_airport), (l.arr_airport), (l.divert_airport)) a (iata) ON true
+WHERE f.enabled AND f.max_silence IS NOT NULL
+GROUP BY f.feed_id
+
+-- name: lock_upkeep
+-- True for the one session that does the periodic work; held until the session ends.
+SELECT pg_try_advisory_lock(hashtext('gatecast upkeep'))
+
+-- name: keep_time
+-- Re-anchor a replay's clock and log the board minute when it has turned.
+SELECT anchor_clock(), append_clock()
+
+-- name: keep_partitions
+-- Partitions ahead of the writers, and away with those that nobody needs; $1 days of log are kept.
+SELECT add_partitions() AS added, drop_drained_partitions() AS drained,
+  prune_log(make_interval(days => $1)) AS pruned
+
+-- name: start_replay
+-- $1 board time, $2 speed
+SELECT start_replay($1, $2)
+
+-- name: board_now
+SELECT board_now()
+
+-- name: feed_said
+-- $1 code: board time of the newest statement of a feed.
+SELECT last_source_ts FROM feed WHERE code = $1
+
+-- name: add_airport
+INSERT INTO airport (iata, icao, name, city, country, tz, lat, lon)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (iata) DO UPDATE SET (icao, name, city, country, tz, lat, lon, placeholder)
+  = (excluded.icao, excluded.name, excluded.city, excluded.country, excluded.tz, excluded.lat,
+     excluded.lon, false) WHERE airport.placeholder
+
+-- name: add_airline
+INSERT INTO airline (iata, name) VALUES ($1, $2) ON CONFLICT (iata) DO NOTHING
+
+-- deliveries
+
+-- name: lock_receipts_shared
+-- Receipts go side by side; none goes beside an enqueueing notifier (lock_receipts).
+SELECT pg_advisory_xact_lock_shared(hashtextextended('gatecast.receipt', 0))
+
+-- name: lock_receipts
+-- Until the end of the transaction no receipt is recorded.
+SELECT pg_advisory_xact_lock(hashtextextended('gatecast.receipt', 0))
+
+-- name: known_versions
+-- $1 leg keys
+SELECT key, leg_id, version FROM flight_leg WHERE key = ANY ($1::text[]) ORDER BY leg_id
+
+-- name: raise_receipts
+-- $1 account, $2 epoch, $3 attentive, $4 legs, $5 versions; another epoch's receipt is replaced.
+INSERT INTO receipt (account_id, leg_id, epoch, version, attentive_version)
+SELECT $1::text::uuid, leg_id, $2::text::uuid, version, CASE WHEN $3 THEN version ELSE 0 END
+FROM unnest($4::bigint[], $5::bigint[]) AS displayed (leg_id, version) ORDER BY leg_id
+ON CONFLICT (account_id, leg_id) DO UPDATE SET epoch = excluded.epoch, at = wall_now(),
+  version = CASE WHEN receipt.epoch = excluded.epoch
+    THEN greatest(receipt.version, excluded.version) ELSE excluded.version END,
+  attentive_version = CASE WHEN receipt.epoch = excluded.epoch
+    THEN greatest(receipt.attentive_version, excluded.attentive_version)
+    ELSE excluded.attentive_version END
+
+-- name: settle
+-- $1 account, $2 legs: open deliveries that the account's receipts cover; how many there were.
+WITH covered AS (
+  SELECT d.account_id, d.leg_id, d.version FROM delivery d JOIN receipt r USING (account_id, leg_id)
+  WHERE d.account_id = $1::text::uuid AND d.leg_id = ANY ($2::bigint[])
+    AND d.state IN ('held','pending','claimed')
+    AND d.version <= CASE WHEN d.urgent THEN r.attentive_version ELSE r.version END
+  ORDER BY d.account_id, d.leg_id, d.version FOR UPDATE OF d),
+settled AS (
+  UPDATE delivery d SET state = 'seen', reason = 'receipt', done_at = wall_now(),
+    worker = NULL, lease_until = NULL
+  FROM covered c WHERE (d.account_id, d.leg_id, d.version) = (c.account_id, c.leg_id, c.version)
+  RETURNING 1)
+SELECT count(*) FROM settled
+
+-- name: enqueue
+-- $1 leg, $2 version, $3 seq, $4 kinds, $5 urgent, $6 held until, $7 expires at, $8 wall commit,
+-- $9 grace, $10 epoch: one delivery for each follower, none where there is one; rows added.
+WITH added AS (
+  INSERT INTO delivery (account_id, leg_id, version, seq, kinds, urgent, held_until, expires_at,
+    due_at, state, done_at, reason)
+  SELECT f.account_id, f.leg_id, $2, $3, $4::text[], $5, $6, $7,
+    $8::timestamptz + make_interval(secs => $9),
+    CASE WHEN s.seen THEN 'seen' ELSE 'pending' END, CASE WHEN s.seen THEN wall_now() END,
+    CASE WHEN s.seen THEN 'receipt before the delivery' END
+  FROM follow f JOIN account a USING (account_id)
+  LEFT JOIN receipt r ON r.account_id = f.account_id AND r.leg_id = f.leg_id
+    AND r.epoch = $10::text::uuid
+  CROSS JOIN LATERAL (SELECT coalesce(
+    $2 <= CASE WHEN $5 THEN r.attentive_version ELSE r.version END, false) AS seen) s
+  WHERE f.leg_id = $1 ORDER BY f.account_id
+  FOR KEY SHARE OF a            -- an account that is just being deleted is waited for, then left out
+  ON CONFLICT DO NOTHING RETURNING 1)
+SELECT count(*) FROM added
+
+-- name: release_leases
+-- Deliveries whose worker was not heard of until the end of its lease.
+WITH over AS (
+  SELECT account_id, leg_id, version FROM delivery WHERE state = 'claimed' AND lease_until < wall_now()
+  ORDER BY account_id, leg_id, version FOR UPDATE SKIP LOCKED)
+UPDATE delivery d SET state = 'pending', reason = 'the lease ran out', worker = NULL,
+  lease_until = NULL
+FROM over o WHERE (d.account_id, d.leg_id, d.version) = (o.account_id, o.leg_id, o.version)
+
+-- name: claim
+-- $1 worker, $2 lease in s, $3 limit: of each (account, leg) with a due delivery and none claimed,
+-- the newest open delivery under a lease, with the kinds of all; the older ones end. A group of
+-- which another claim or a receipt has a row locked is left for the next time.
+WITH due AS (
+  SELECT account_id, leg_id, min(due_at) AS due_at FROM delivery d
+  WHERE state = 'pending' AND due_at <= wall_now() AND NOT EXISTS (
+    SELECT FROM delivery c WHERE c.account_id = d.account_id AND c.leg_id = d.leg_id
+      AND c.state = 'claimed')
+  GROUP BY account_id, leg_id ORDER BY min(due_at), account_id, leg_id LIMIT $3),
+locked AS MATERIALIZED (
+  SELECT d.account_id, d.leg_id, d.version, d.kinds, d.urgent, d.expires_at
+  FROM delivery d JOIN due USING (account_id, leg_id)
+  WHERE d.state = 'pending' ORDER BY d.account_id, d.leg_id, d.version
+  FOR UPDATE OF d SKIP LOCKED),
+groups AS (
+  SELECT account_id, leg_id, max(version) AS newest, bool_or(urgent) AS urgent,
+    max(expires_at) AS expires_at,
+    ARRAY(SELECT DISTINCT k FROM locked o, unnest(o.kinds) AS k
+          WHERE (o.account_id, o.leg_id) = (l.account_id, l.leg_id) ORDER BY k) AS kinds
+  FROM locked l GROUP BY account_id, leg_id
+  HAVING count(*) = (SELECT count(*) FROM delivery d WHERE d.account_id = l.account_id
+    AND d.leg_id = l.leg_id AND d.state IN ('pending','claimed'))),
+ended AS (
+  UPDATE delivery d SET state = 'superseded', reason = 'version ' || g.newest || ' is newer',
+    done_at = wall_now(), worker = $1
+  FROM groups g, locked l
+  WHERE (l.account_id, l.leg_id) = (g.account_id, g.leg_id) AND l.version < g.newest
+    AND (d.account_id, d.leg_id, d.version) = (l.account_id, l.leg_id, l.version))
+UPDATE delivery d SET state = 'claimed', worker = $1, attempts = d.attempts + 1,
+  lease_until = wall_now() + make_interval(secs => $2), kinds = g.kinds, urgent = g.urgent,
+  expires_at = g.expires_at
+FROM groups g WHERE (d.account_id, d.leg_id, d.version) = (g.account_id, g.leg_id, g.newest)
+RETURNING d.account_id, d.leg_id, d.version
+
+-- name: load_claimed
+-- $1 worker: what it has claimed, with the leg, the clock and the devices as they are now.
+SELECT d.account_id, d.leg_id, d.version, d.seq, d.kinds, d.urgent, d.expires_at, d.attempts,
+  public_state(l) AS leg, board_now() AS board_at, c.speed,
+  (SELECT epoch::text FROM relay_state) AS epoch,
+  EXISTS (SELECT FROM follow f WHERE f.account_id = d.account_id AND f.leg_id = d.leg_id) AS followed,
+  (SELECT coalesce(jsonb_agg(jsonb_build_object('device_id', v.device_id, 'platform', v.platform,
+     'kind', v.kind, 'target', v.target) ORDER BY v.created_at), '[]')
+   FROM device v WHERE v.account_id = d.account_id AND v.dead_at IS NULL) AS targets
+FROM delivery d JOIN flight_leg l USING (leg_id) CROSS JOIN clock c
+WHERE d.state = 'claimed' AND d.worker = $1
+ORDER BY d.urgent DESC, d.due_at
+
+-- name: record
+-- $1 worker, then of each delivery: $2 account, $3 leg, $4 version, $5 state, $6 reason, $7 s until
+-- the next attempt. A delivery that a receipt or another worker has taken meanwhile is left alone.
+WITH result AS (
+  SELECT * FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::float8[])
+    AS t (account_id, leg_id, version, state, reason, retry_in)),
+mine AS (
+  SELECT d.account_id, d.leg_id, d.version, r.state, r.reason, r.retry_in
+  FROM delivery d JOIN result r USING (account_id, leg_id, version)
+  WHERE d.state = 'claimed' AND d.worker = $1
+  ORDER BY d.account_id, d.leg_id, d.version FOR UPDATE OF d),
+recorded AS (
+  UPDATE delivery d SET state = m.state, reason = m.reason, lease_until = NULL,
+    worker = CASE WHEN m.state <> 'pending' THEN $1 END,
+    done_at = CASE WHEN m.state <> 'pending' THEN wall_now() END,
+    due_at = CASE WHEN m.state = 'pending' THEN wall_now() + make_interval(secs => m.retry_in)
+             ELSE d.due_at END
+  FROM mine m WHERE (d.account_id, d.leg_id, d.version) = (m.account_id, m.leg_id, m.version)
+  RETURNING 1)
+SELECT count(*) FROM recorded
+
+-- name: note_devices
+-- $1 devices, $2 targets, $3 why it is dead or null when it took a notice; a device that has
+-- registered another target since is left alone.
+WITH answer AS (
+  SELECT device_id, target, max(dead_reason) AS dead_reason
+  FROM unnest($1::text[]::uuid[], $2::text[], $3::text[]) AS t (device_id, target, dead_reason)
+  GROUP BY device_id, target),
+locked AS (
+  SELECT v.device_id, a.dead_reason FROM device v JOIN answer a USING (device_id, target)
+  WHERE v.dead_at IS NULL ORDER BY v.device_id FOR UPDATE OF v)
+UPDATE device v SET dead_reason = l.dead_reason,
+  dead_at = CASE WHEN l.dead_reason IS NOT NULL THEN wall_now() END,
+  last_ok_at = CASE WHEN l.dead_reason IS NULL THEN wall_now() ELSE v.last_ok_at END
+FROM locked l WHERE v.device_id = l.device_id

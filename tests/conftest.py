@@ -1,0 +1,35 @@
+"""One PostgreSQL server for the run, one database for a test."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from api.database import create_schema
+from realtime.database import open_pool
+from tests.support.postgres import PostgresServer
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def postgres_server() -> AsyncIterator[PostgresServer]:
+    """The server, with the schema in its template."""
+    async with PostgresServer(create_schema) as server:
+        yield server
+
+
+@pytest.fixture
+async def dsn(
+    postgres_server: PostgresServer, request: pytest.FixtureRequest
+) -> AsyncIterator[str]:
+    """The address of a fresh database with our schema."""
+    async with postgres_server.database(request.node.name) as address:
+        yield address
+
+
+@pytest.fixture
+async def pool(dsn: str) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
+    """A pool on the fresh database."""
+    opened = await open_pool(dsn, size=8)
+    yield opened
+    opened.terminate()

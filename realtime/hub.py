@@ -1,0 +1,186 @@
+"""Channels and their subscribers; every publication is encoded once."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from msgspec import Raw
+
+from realtime.channels import Channel, status_channel
+from realtime.errors import (
+    ALREADY_SUBSCRIBED,
+    BAD_REQUEST,
+    TOO_MANY_REQUESTS,
+    UNRECOVERABLE_POSITION,
+    DisconnectCode,
+    Refused,
+)
+from realtime.flight import Change
+from realtime.log_state import LogState, Published
+from realtime.protocol import (
+    MAP,
+    PHASE_STREAM,
+    REJECT_UNRECOVERED,
+    STREAM,
+    Publication,
+    Subscribe,
+    publication_push,
+    unsubscribe_push,
+)
+
+STATE_INVALIDATED = (2502, "state invalidated")
+
+Slot = tuple[str, str]
+"""What a newer frame of the same slot replaces while it waits: a channel and a leg key."""
+
+
+class Sink(Protocol):
+    """One socket as the hub sees it; nothing here waits."""
+
+    def reply(self, frame: bytes) -> None:
+        """Queue a frame that nothing replaces."""
+        ...
+
+    def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> None:
+        """Queue frames of one seq; a waiting frame of the same slot is replaced."""
+        ...
+
+    def forget(self, channel: str) -> None:
+        """Drop what waits for this channel."""
+        ...
+
+    def disconnect(self, disconnect: DisconnectCode) -> None:
+        """Close with this code after what is queued."""
+        ...
+
+
+class Hub:
+    """The state at one log position, and who listens to what of it."""
+
+    def __init__(self, status_of: Callable[[str], Raw]) -> None:
+        self.status_of = status_of
+        self.state: LogState | None = None
+        self.sinks: dict[str, set[Sink]] = {}
+        self.published = 0
+
+    @property
+    def epoch(self) -> str:
+        return self.state.epoch if self.state is not None else ""
+
+    @property
+    def ready(self) -> bool:
+        return self.state is not None and self.state.ready
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Move on by these rows of the log and tell the subscribers."""
+        assert self.state is not None
+        for change in changes:
+            self._publish(self.state.apply(change))
+
+    def reset(self, state: LogState) -> None:
+        """Positions that clients hold mean nothing any more: make them subscribe afresh."""
+        self.state = state
+        for channel, sinks in list(self.sinks.items()):
+            if channel.startswith("status:"):
+                continue
+            frame = unsubscribe_push(channel, *STATE_INVALIDATED)
+            for sink in sinks:
+                sink.forget(channel)
+                sink.reply(frame)
+            del self.sinks[channel]
+
+    def publish_status(self) -> None:
+        """Tell every screen how fresh its airport is, also when nothing changed."""
+        airports = [name.removeprefix("status:") for name in self.sinks if name[:7] == "status:"]
+        for airport in airports:
+            publication = Publication(data=self.status_of(airport))
+            self._publish([(status_channel(airport), [publication])])
+
+    def subscribe(self, sink: Sink, channel: Channel, request: Subscribe) -> dict[str, Any]:
+        """The result of a subscribe command; Refused when it cannot be granted."""
+        if sink in self.sinks.get(channel.name, ()):
+            raise Refused(ALREADY_SUBSCRIBED)
+        wanted = MAP if channel.kind == "board" else STREAM
+        if request.type != wanted or request.tf is not None:
+            raise Refused(BAD_REQUEST)
+        if channel.kind == "status":
+            current = Publication(data=self.status_of(channel.subject))
+            result: dict[str, Any] = {"publications": [current]}
+        else:
+            if self.state is None or not self.state.ready:
+                raise Refused(TOO_MANY_REQUESTS)
+            if channel.kind == "board":
+                result = board_result(self.state, channel, request)
+            else:
+                result = flight_result(self.state, channel, request)
+        self.sinks.setdefault(channel.name, set()).add(sink)
+        return result
+
+    def unsubscribe(self, sink: Sink, channel: str) -> None:
+        """Nothing of this channel reaches the sink any more."""
+        sinks = self.sinks.get(channel)
+        if sinks is None:
+            return
+        sinks.discard(sink)
+        sink.forget(channel)
+        if not sinks:
+            del self.sinks[channel]
+
+    def _publish(self, published: Published) -> None:
+        for channel, publications in published:
+            sinks = self.sinks.get(channel)
+            if not sinks:
+                continue
+            frames = [
+                ((channel, each.key), publication_push(channel, each)) for each in publications
+            ]
+            self.published += len(frames)
+            for sink in sinks:
+                sink.publish(frames)
+
+
+def flight_result(state: LogState, channel: Channel, request: Subscribe) -> dict[str, Any]:
+    """Missed publications when they are held, else the newest; a client is never left stateless."""
+    stream = state.stream(channel.subject)
+    top = 0 if stream is None else stream.newest.offset
+    result: dict[str, Any] = {
+        "recoverable": True,
+        "positioned": True,
+        "epoch": state.epoch,
+        "offset": top,
+    }
+    newest = [] if stream is None else [stream.newest]
+    if not request.recover:
+        return result | {"publications": newest}
+    result["was_recovering"] = True
+    missed: list[Publication] | None = None
+    if request.epoch in ("", state.epoch):
+        missed = (
+            ([] if request.offset == 0 else None)
+            if stream is None
+            else stream.since(request.offset)
+        )
+    if missed is None:
+        if request.flag & REJECT_UNRECOVERED:
+            raise Refused(UNRECOVERABLE_POSITION)
+        return result | {"publications": newest}
+    return result | {"recovered": True, "offset": request.offset, "publications": missed}
+
+
+def board_result(state: LogState, channel: Channel, request: Subscribe) -> dict[str, Any]:
+    """Rows touched since the position when it is held, else the whole board."""
+    board = state.board(channel.subject, channel.movement)
+    result: dict[str, Any] = {
+        "type": MAP,
+        "recoverable": True,
+        "positioned": True,
+        "epoch": state.epoch,
+        "offset": state.seq,
+    }
+    if request.phase != PHASE_STREAM and not request.recover:
+        return result | {"state": board.snapshot()}
+    if request.epoch not in ("", state.epoch):
+        raise Refused(UNRECOVERABLE_POSITION)
+    result["was_recovering"] = True
+    if state.floor <= request.offset <= state.seq:
+        return result | {"recovered": True, "publications": board.since(request.offset)}
+    return result | {"state": board.snapshot()}

@@ -1,0 +1,220 @@
+"""Every flight and board at one position of the log, as a pure function of the log.
+
+Two nodes at one seq hold the same boards and give the same offsets, also one that has just been
+started: offsets are versions and seqs of the log, never counters of a process.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+from msgspec import Raw, Struct
+from msgspec.structs import replace
+
+from realtime.board import Board
+from realtime.channels import Movement, board_channel, flight_channel, movements
+from realtime.flight import Change, FlightLeg, kinds
+from realtime.protocol import Publication, encode
+from realtime.stream import Stream
+
+HELD = timedelta(hours=36)
+
+_legs = msgspec.json.Decoder(FlightLeg)
+_changed = msgspec.json.Decoder(dict[str, list[object]])
+
+Published = list[tuple[str, list[Publication]]]
+
+
+class LoadedLeg(Struct, frozen=True):
+    """A leg as the tables have it, which may be ahead of the log."""
+
+    leg_id: int
+    version: int
+    state: Raw
+
+
+class Loaded(Struct, frozen=True):
+    """What a node reads in one snapshot of the database; `seq` is where its log ends."""
+
+    epoch: str
+    seq: int
+    legs: Sequence[LoadedLeg]
+    unsequenced: dict[int, int]
+    recent: Sequence[Change]
+    clock_before: datetime | None
+    """Board time of the last clock row before the recent ones."""
+
+
+def compact(state: Raw) -> Raw:
+    """JSON without white space, hence without newlines."""
+    return Raw(msgspec.json.format(state, indent=-1))
+
+
+def flight_publication(change: Change, state: Raw) -> Publication:
+    """The whole state of the leg and what changed in it."""
+    fields = _changed.decode(change.changed)
+    body = {
+        "version": change.version,
+        "kinds": kinds(fields),
+        "fields": fields,
+        "at": change.at,
+    }
+    return Publication(data=Raw(encode({"leg": state, "change": body})), offset=change.version or 0)
+
+
+class LogState:
+    """Streams and boards at `seq`; `apply` moves it by one row and says what to publish."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.epoch = loaded.epoch
+        self.seq = loaded.seq
+        self.floor = loaded.recent[0].seq - 1 if loaded.recent else loaded.seq
+        self.now = loaded.clock_before
+        self.legs: dict[int, FlightLeg] = {}
+        self.leg_ids: dict[str, int] = {}
+        self.places: dict[int, set[tuple[str, Movement]]] = {}
+        self.streams: dict[int, Stream] = {}
+        self.boards: dict[tuple[str, Movement], Board] = {}
+        self._ahead = dict(loaded.unsequenced)
+        self._load(loaded)
+
+    @property
+    def ready(self) -> bool:
+        """False until the log has passed everything that the tables already had."""
+        return not self._ahead and self.now is not None
+
+    def stream(self, leg_key: str) -> Stream | None:
+        leg_id = self.leg_ids.get(leg_key)
+        return None if leg_id is None else self.streams[leg_id]
+
+    def board(self, airport: str, movement: Movement) -> Board:
+        return self.boards.setdefault((airport, movement), Board(movement))
+
+    def apply(self, change: Change) -> Published:
+        """Publications by channel, all of this one seq."""
+        self.seq = change.seq
+        if change.kind == "clock":
+            return self._pass_time(change)
+        return self._apply_leg(change)
+
+    def _pass_time(self, change: Change) -> Published:
+        self.now = change.at
+        published: Published = []
+        for (airport, movement), board in self.boards.items():
+            publications = board.pass_time(change.seq, change.at)
+            if publications:
+                published.append((board_channel(airport, movement), publications))
+        if change.at.minute == 0:
+            self._forget(change.at - HELD)
+        return published
+
+    def _apply_leg(self, change: Change) -> Published:
+        assert change.leg_id is not None
+        assert change.version is not None
+        leg_id, version = change.leg_id, change.version
+        if self._ahead.get(leg_id, version + 1) <= version:
+            del self._ahead[leg_id]
+        published: Published = []
+        stream = self.streams.get(leg_id)
+        passed = stream is not None and version <= stream.newest.offset
+        if passed:
+            self._visit(leg_id, change.state)
+        else:
+            publication = self._take(change)
+            published.append((flight_channel(self.legs[leg_id].key), [publication]))
+        for airport, movement, board in self._boards_of(leg_id):
+            if passed:
+                board.touch(leg_id, change.seq)
+            if self.now is None:
+                continue
+            settled = board.settle(board.legs[leg_id], change.seq, self.now, True)
+            if settled is not None:
+                published.append((board_channel(airport, movement), [settled]))
+        return published
+
+    def _take(self, change: Change) -> Publication:
+        assert change.leg_id is not None
+        state = compact(change.state)
+        publication = flight_publication(change, state)
+        self._place(change.leg_id, _legs.decode(state), state)
+        stream = self.streams.get(change.leg_id)
+        if stream is None:
+            self.streams[change.leg_id] = Stream(publication)
+        else:
+            stream.publish(publication)
+        return publication
+
+    def _place(self, leg_id: int, leg: FlightLeg, state: Raw) -> None:
+        """A board that the leg has left for good keeps it hidden, to tell those who return."""
+        self.legs[leg_id] = leg
+        self.leg_ids[leg.key] = leg_id
+        current = movements(leg)
+        places = self.places.setdefault(leg_id, set())
+        places.update(current)
+        for airport, movement in places:
+            shown = leg if (airport, movement) in current else replace(leg, hidden=True)
+            self.board(airport, movement).place(leg_id, shown, state)
+
+    def _visit(self, leg_id: int, past: Raw) -> None:
+        """Boards that an older state of the leg was on have to tell those who return."""
+        left = set(movements(_legs.decode(past))) - self.places[leg_id]
+        if left:
+            self.places[leg_id] |= left
+            leg = self.legs[leg_id]
+            self._place(leg_id, leg, self.boards[movements(leg)[0]].legs[leg_id].state)
+
+    def _boards_of(self, leg_id: int) -> Iterable[tuple[str, Movement, Board]]:
+        for airport, movement in self.places[leg_id]:
+            yield airport, movement, self.board(airport, movement)
+
+    def _forget(self, before: datetime) -> None:
+        """Legs long gone from every board leave memory."""
+        for leg_id, leg in list(self.legs.items()):
+            best = max(filter(None, (leg.best_departure, leg.best_arrival)), default=before)
+            if best <= before and leg_id not in self._ahead:
+                for _, _, board in self._boards_of(leg_id):
+                    board.legs.pop(leg_id, None)
+                del self.legs[leg_id], self.leg_ids[leg.key]
+                del self.streams[leg_id], self.places[leg_id]
+
+    def _load(self, loaded: Loaded) -> None:
+        for row in loaded.legs:
+            state = compact(row.state)
+            self._place(row.leg_id, _legs.decode(state), state)
+            whole = Publication(data=Raw(encode({"leg": state})), offset=row.version)
+            self.streams[row.leg_id] = Stream(whole)
+        self._load_histories(loaded)
+        self._load_touched(loaded.recent)
+
+    def _load_histories(self, loaded: Loaded) -> None:
+        """Recent log rows become what a flight channel can recover."""
+        versions = {row.leg_id: row.version for row in loaded.legs}
+        recent: dict[int, list[Publication]] = {}
+        for change in loaded.recent:
+            if change.leg_id in versions and (change.version or 0) <= versions[change.leg_id]:
+                publication = flight_publication(change, compact(change.state))
+                recent.setdefault(change.leg_id, []).append(publication)
+        for leg_id, publications in recent.items():
+            stream = Stream(publications[0])
+            for publication in publications[1:]:
+                stream.publish(publication)
+            if stream.newest.offset != versions[leg_id]:
+                stream.publish(self.streams[leg_id].newest)
+            self.streams[leg_id] = stream
+
+    def _load_touched(self, recent: Sequence[Change]) -> None:
+        """Later than the truth at most: a touch too late only repeats a row to a client."""
+        for board in self.boards.values():
+            for placed in board.legs.values():
+                placed.member = self.now is not None and board.shows(placed.leg, self.now)
+        for change in recent:
+            if change.kind == "clock":
+                self.now = change.at
+                for board in self.boards.values():
+                    board.pass_time(change.seq, change.at)
+            elif change.leg_id in self.legs and change.leg_id is not None:
+                self._visit(change.leg_id, change.state)
+                for _, _, board in self._boards_of(change.leg_id):
+                    placed = board.touch(change.leg_id, change.seq)
+                    if self.now is not None:
+                        placed.member = board.shows(placed.leg, self.now)

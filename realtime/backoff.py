@@ -1,0 +1,23 @@
+"""Waiting times between attempts: exponential, with full jitter. Pure but for the dice."""
+
+import random
+
+
+class Backoff:
+    """Each call of `next` may wait twice as long as the one before, from `base` up to `cap` s."""
+
+    def __init__(self, base: float = 0.2, cap: float = 5.0, least: float = 0.05) -> None:
+        self.base = base
+        self.cap = cap
+        self.least = least
+        self.attempt = 0
+
+    def next(self) -> float:
+        """Seconds to wait now."""
+        bound = min(self.cap, self.base * 2**self.attempt)
+        self.attempt = min(self.attempt + 1, 30)
+        return max(self.least, random.uniform(0, bound))
+
+    def reset(self) -> None:
+        """The thing works again."""
+        self.attempt = 0

@@ -1,0 +1,206 @@
+"""One connected client: commands in order, receipts, keepalive, expiry."""
+
+import random
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from realtime.channels import parse_channel
+from realtime.errors import (
+    BAD_COMMAND,
+    BAD_REQUEST,
+    EXPIRED,
+    INVALID_TOKEN,
+    LIMIT_EXCEEDED,
+    NO_PONG,
+    NOT_AVAILABLE,
+    PERMISSION_DENIED,
+    SEND_NOT_AVAILABLE,
+    STALE,
+    DisconnectCode,
+    Disconnected,
+    Refused,
+)
+from realtime.hub import Hub, Sink
+from realtime.protocol import (
+    PING,
+    Command,
+    Connect,
+    Refresh,
+    Rpc,
+    Subscribe,
+    decode_ack,
+    decode_commands,
+    error_reply,
+    reply,
+)
+from realtime.settings import Settings
+from realtime.tokens import Tokens
+
+MAX_CHANNELS = 128
+BUILD = version("gatecast")
+TOKEN_LEEWAY = 25.0
+
+
+class SettleReceipts(Protocol):
+    """Record what an account displayed; the number of deliveries that this settled."""
+
+    async def __call__(
+        self, account_id: str, epoch: str, attentive: bool, legs: dict[str, int]
+    ) -> int: ...
+
+
+class Shared(Struct, frozen=True):
+    """What all clients of a node have in common."""
+
+    hub: Hub
+    tokens: Tokens
+    settle: SettleReceipts
+    settings: Settings
+    monotonic: Callable[[], float]
+
+
+class Client:
+    """The state machine behind one socket; the socket itself is the sink."""
+
+    def __init__(self, sink: Sink, shared: Shared) -> None:
+        self.id = secrets.token_hex(8)
+        self.sink = sink
+        self.shared = shared
+        self.account_id = ""
+        self.connected = False
+        self.channels: set[str] = set()
+        self.unanswered_pings = 0
+        started = shared.monotonic()
+        self._deadline = started + shared.settings.connect_timeout
+        self._next_ping = float("inf")
+        self._expires = float("inf")
+
+    async def receive(self, frame: bytes | str) -> None:
+        """Obey the commands of one frame in order; Disconnected ends the connection."""
+        for command in decode_commands(frame):
+            await self._obey(command)
+
+    def tick(self, now: float) -> DisconnectCode | None:
+        """Send a ping when one is due; the code to close with when the client's time is over."""
+        if not self.connected:
+            return STALE if now > self._deadline else None
+        if now > self._expires:
+            return EXPIRED
+        if self.unanswered_pings and now > self._deadline:
+            return NO_PONG
+        if now >= self._next_ping:
+            settings = self.shared.settings
+            self._next_ping = now + settings.ping_interval
+            if not self.unanswered_pings:
+                self._deadline = now + settings.pong_timeout
+            self.unanswered_pings += 1
+            self.sink.reply(PING)
+        return None
+
+    def leave(self) -> None:
+        """The socket is gone: no channel may keep it."""
+        for channel in self.channels:
+            self.shared.hub.unsubscribe(self.sink, channel)
+        self.channels.clear()
+
+    async def _obey(self, command: Command) -> None:
+        methods = command.methods()
+        if not methods:
+            self.unanswered_pings = 0
+            return
+        method = methods[0]
+        if self.connected == (method == "connect"):
+            raise Disconnected(BAD_COMMAND)
+        try:
+            result = await self._answer(method, command)
+        except Refused as refused:
+            self.sink.reply(error_reply(command.id, refused.error))
+        else:
+            self.sink.reply(reply(command.id, method, result))
+
+    async def _answer(self, method: str, command: Command) -> Any:
+        if command.connect is not None:
+            return self._connect(command.connect)
+        if command.subscribe is not None:
+            return self._subscribe(command.subscribe)
+        if command.unsubscribe is not None:
+            self._unsubscribe(command.unsubscribe.channel)
+            return {}
+        if command.rpc is not None:
+            return {"data": {"settled": await self._ack(command.rpc)}}
+        if command.refresh is not None:
+            return self._refresh(command.refresh)
+        if method == "ping":
+            return {}
+        if method == "publish":
+            raise Refused(PERMISSION_DENIED)
+        if method == "send":
+            raise Disconnected(SEND_NOT_AVAILABLE)
+        raise Refused(NOT_AVAILABLE)
+
+    def _connect(self, request: Connect) -> dict[str, Any]:
+        settings, now = self.shared.settings, self.shared.monotonic()
+        expiry: dict[str, Any] = {}
+        if request.token:
+            account_id, expiry = self._verify(request.token)
+            self.account_id = account_id
+        self.connected = True
+        self._next_ping = now + settings.ping_interval * random.uniform(0.5, 1)
+        freshness = {
+            "late": settings.link_late,
+            "stale": settings.link_stale,
+            "down": settings.link_down,
+        }
+        return {
+            "client": self.id,
+            "version": f"gatecast {BUILD}",
+            "ping": max(1, round(settings.ping_interval)),
+            "pong": True,
+            "data": {"freshness": freshness, "build": BUILD},
+        } | expiry
+
+    def _refresh(self, request: Refresh) -> dict[str, Any]:
+        if not self.account_id:
+            raise Refused(NOT_AVAILABLE)
+        account_id, expiry = self._verify(request.token)
+        if account_id != self.account_id:
+            raise Disconnected(INVALID_TOKEN)
+        return {"client": self.id, "version": f"gatecast {BUILD}"} | expiry
+
+    def _verify(self, token: str) -> tuple[str, dict[str, Any]]:
+        """The account of a valid token, and what the client has to know of its end."""
+        wall = datetime.now(UTC)
+        claims = self.shared.tokens.verify(token, wall)
+        left = max(0.0, (claims.expires_at - wall).total_seconds())
+        self._expires = self.shared.monotonic() + left + TOKEN_LEEWAY
+        return claims.account_id, {"expires": True, "ttl": max(1, int(left))}
+
+    def _subscribe(self, request: Subscribe) -> dict[str, Any]:
+        if not request.channel:
+            raise Disconnected(BAD_COMMAND)
+        channel = parse_channel(request.channel)
+        if len(self.channels) >= MAX_CHANNELS and channel.name not in self.channels:
+            raise Refused(LIMIT_EXCEEDED)
+        result = self.shared.hub.subscribe(self.sink, channel, request)
+        self.channels.add(channel.name)
+        return result
+
+    def _unsubscribe(self, channel: str) -> None:
+        if channel in self.channels:
+            self.channels.discard(channel)
+            self.shared.hub.unsubscribe(self.sink, channel)
+
+    async def _ack(self, request: Rpc) -> int:
+        if request.method != "ack":
+            raise Refused(NOT_AVAILABLE)
+        if not self.account_id:
+            raise Refused(PERMISSION_DENIED)
+        ack = decode_ack(request.data)
+        if ack is None:
+            raise Refused(BAD_REQUEST)
+        return await self.shared.settle(self.account_id, ack.epoch, ack.attentive, ack.legs)

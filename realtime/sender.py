@@ -1,0 +1,56 @@
+"""How a notice leaves for one device: the contract only."""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class Target(Struct, frozen=True):
+    """One push target of an account; kind is `fid` or `token`, platform android, ios or web."""
+
+    device_id: str
+    platform: str
+    kind: str
+    target: str
+
+
+class Notice(Struct, frozen=True):
+    """One text for one follower; `id` is `<epoch>:<seq>` and the same on every repeat."""
+
+    id: str
+    leg_key: str
+    version: int
+    kinds: tuple[str, ...]
+    title: str
+    body: str
+    urgent: bool
+    ttl: int  # seconds until the fact is of no use
+
+
+class Outcome(Enum):
+    """What the provider said of one send."""
+
+    ACCEPTED = "accepted"
+    GONE = "gone"  # the target does not exist any more: never send to it again
+    REFUSED = "refused"  # this notice to this target will never be taken
+    RETRY = "retry"  # later, with the same id
+
+
+class Sent(Struct, frozen=True):
+    """The outcome of one send; `retry_after` in seconds when the provider named it."""
+
+    outcome: Outcome
+    detail: str = ""
+    retry_after: float | None = None
+
+
+class Sender(Protocol):
+    """Adapter to a push provider."""
+
+    async def send(self, sends: Sequence[tuple[Target, Notice]]) -> list[Sent]:
+        """One outcome for each pair, in order; provider faults become RETRY, never an exception."""
+        ...
+
+    async def close(self) -> None: ...

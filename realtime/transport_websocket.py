@@ -1,0 +1,148 @@
+"""The WebSocket endpoint: Origin, handshake, one writer a socket, conflation for slow readers."""
+
+import asyncio
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from realtime.client import Client, Shared
+from realtime.errors import SLOW, DisconnectCode, Disconnected
+from realtime.hub import Slot
+from realtime.protocol import join
+
+MAX_FRAME = 64 * 1024
+MAX_UNREAD_REPLIES = 256
+STALLED_AFTER = 30.0
+
+
+class Outbox:
+    """The sink of one socket: frames in order, only the newest of each slot."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Slot | int, bytes] = {}
+        self._replies = 0
+        self._filled = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._drained.set()
+        self.ended: DisconnectCode | None = None
+
+    def reply(self, frame: bytes) -> None:
+        self._replies += 1
+        self._waiting[self._replies] = frame
+        if len(self._waiting) >= MAX_UNREAD_REPLIES:
+            self._drained.clear()
+        self._filled.set()
+
+    def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> None:
+        for slot, frame in frames:
+            self._waiting.pop(slot, None)
+            self._waiting[slot] = frame
+        self._filled.set()
+
+    def forget(self, channel: str) -> None:
+        gone = [slot for slot in self._waiting if isinstance(slot, tuple) and slot[0] == channel]
+        for slot in gone:
+            del self._waiting[slot]
+
+    def disconnect(self, disconnect: DisconnectCode) -> None:
+        self.ended = self.ended or disconnect
+        self._filled.set()
+
+    async def take(self) -> bytes:
+        """Everything that waits, as one frame; empty when only the end is left."""
+        await self._filled.wait()
+        self._filled.clear()
+        frames = list(self._waiting.values())
+        self._waiting.clear()
+        self._drained.set()
+        return join(frames)
+
+    async def drained(self) -> None:
+        """Wait while a client asks faster than it reads."""
+        await self._drained.wait()
+
+
+class Sockets:
+    """The connected sockets of a node, for keepalive and the drain."""
+
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
+        self.clients: dict[Client, Outbox] = {}
+
+    async def keep_alive(self) -> None:
+        """One task for all: pings, and an end for those whose time is over."""
+        while True:
+            await asyncio.sleep(min(1.0, self.shared.settings.ping_interval / 4))
+            now = self.shared.monotonic()
+            for client, outbox in list(self.clients.items()):
+                over = client.tick(now)
+                if over is not None:
+                    outbox.disconnect(over)
+
+    async def endpoint(self, socket: WebSocket) -> None:
+        """Serve one client until either side ends it."""
+        if not origin_allowed(socket, self.shared.settings.allowed_origins):
+            await socket.close(4403, "origin not allowed")
+            return
+        subprotocol = "centrifuge-json" if "centrifuge-json" in socket["subprotocols"] else None
+        await socket.accept(subprotocol)
+        outbox = Outbox()
+        client = Client(outbox, self.shared)
+        self.clients[client] = outbox
+        writer = asyncio.create_task(write(socket, outbox), name=f"write {client.id}")
+        reader = asyncio.create_task(read(socket, client, outbox), name=f"read {client.id}")
+        try:
+            await asyncio.wait((writer, reader), return_when=asyncio.FIRST_COMPLETED)
+            if reader.done() and outbox.ended is not None:
+                await asyncio.wait((writer,), timeout=1.0)
+        finally:
+            client.leave()
+            del self.clients[client]
+            reader.cancel()
+            writer.cancel()
+            for ended in await asyncio.gather(reader, writer, return_exceptions=True):
+                if isinstance(ended, Exception):
+                    structlog.get_logger().error("socket failed", exc_info=ended)
+
+
+async def read(socket: WebSocket, client: Client, outbox: Outbox) -> None:
+    """Obey what the client sends; protocol errors end it with their code."""
+    try:
+        while outbox.ended is None:
+            received = await socket.receive()
+            if received["type"] == "websocket.disconnect":
+                return
+            frame = received.get("text") or received.get("bytes") or ""
+            await client.receive(frame)
+            await outbox.drained()
+    except Disconnected as disconnected:
+        outbox.disconnect(disconnected.disconnect)
+
+
+async def write(socket: WebSocket, outbox: Outbox) -> None:
+    """Send what waits; a socket that takes nothing for 30 s is closed and may come back."""
+    try:
+        while True:
+            frame = await outbox.take()
+            if frame:
+                async with asyncio.timeout(STALLED_AFTER):
+                    await socket.send({"type": "websocket.send", "text": frame.decode()})
+            if outbox.ended is not None:
+                await socket.close(outbox.ended.code, outbox.ended.reason)
+                return
+    except TimeoutError:
+        outbox.disconnect(SLOW)
+    except WebSocketDisconnect:
+        return
+
+
+def origin_allowed(socket: WebSocket, allowed: str) -> bool:
+    """No cookie authenticates a socket, so an absent Origin is fine; a present one must be ours."""
+    origin = socket.headers.get("origin")
+    if origin is None:
+        return True
+    if origin in {each.strip().rstrip("/") for each in allowed.split(",") if each.strip()}:
+        return True
+    return bool(origin) and urlsplit(origin).netloc == socket.headers.get("host", "")

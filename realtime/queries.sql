@@ -179,7 +179,8 @@ SELECT count(*) FROM added
 -- name: release_leases
 -- Deliveries whose worker was not heard of until the end of its lease.
 WITH over AS (
-  SELECT account_id, leg_id, version FROM delivery WHERE state = 'claimed' AND lease_until < wall_now()
+  SELECT account_id, leg_id, version FROM delivery WHERE state = 'claimed'
+    AND lease_until < (SELECT wall_now())
   ORDER BY account_id, leg_id, version FOR UPDATE SKIP LOCKED)
 UPDATE delivery d SET state = 'pending', reason = 'the lease ran out', worker = NULL,
   lease_until = NULL
@@ -190,10 +191,12 @@ FROM over o WHERE (d.account_id, d.leg_id, d.version) = (o.account_id, o.leg_id,
 -- the newest open delivery under a lease, with the kinds of all; the older ones end. A group of
 -- which another claim or a receipt has a row locked is left for the next time.
 WITH due AS (
-  SELECT account_id, leg_id, min(due_at) AS due_at FROM delivery d
-  WHERE state = 'pending' AND due_at <= wall_now() AND NOT EXISTS (
-    SELECT FROM delivery c WHERE c.account_id = d.account_id AND c.leg_id = d.leg_id
-      AND c.state = 'claimed')
+  SELECT account_id, leg_id FROM (
+    SELECT account_id, leg_id, due_at FROM delivery d
+    WHERE state = 'pending' AND due_at <= (SELECT wall_now()) AND NOT EXISTS (
+      SELECT FROM delivery c WHERE c.account_id = d.account_id AND c.leg_id = d.leg_id
+        AND c.state = 'claimed')
+    ORDER BY due_at LIMIT 4 * $3::integer) d
   GROUP BY account_id, leg_id ORDER BY min(due_at), account_id, leg_id LIMIT $3),
 locked AS MATERIALIZED (
   SELECT d.account_id, d.leg_id, d.version, d.kinds, d.urgent, d.expires_at

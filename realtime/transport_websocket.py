@@ -28,6 +28,10 @@ class Outbox:
         self._drained.set()
         self.ended: DisconnectCode | None = None
 
+    def __len__(self) -> int:
+        """Frames that wait."""
+        return len(self._waiting)
+
     def reply(self, frame: bytes) -> None:
         self._replies += 1
         self._waiting[self._replies] = frame

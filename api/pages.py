@@ -1,0 +1,75 @@
+"""The built web client: two HTML entries, hashed assets, and the headers that pages need."""
+
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "font-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "worker-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-cache",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+NOT_BUILT = "The web client is not built here. Run `make web`, or use a released wheel.\n"
+
+
+class Assets(StaticFiles):
+    """Files whose names change with their content."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+def web_folder() -> Path:
+    """Where the built client lies, in a wheel as in a checkout."""
+    return Path(str(files("api").joinpath("resources", "web")))
+
+
+def page(path: Path) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that serves one HTML entry."""
+
+    async def endpoint(_: Request) -> Response:
+        if not path.is_file():
+            return PlainTextResponse(NOT_BUILT, 503)
+        return FileResponse(path, headers=HEADERS, media_type="text/html; charset=utf-8")
+
+    return endpoint
+
+
+def pages() -> list[BaseRoute]:
+    """Every address that a person opens."""
+    folder = web_folder()
+    board, passenger = page(folder / "board.html"), page(folder / "index.html")
+    return [
+        Route("/", passenger),
+        Route("/f/{leg_key}", passenger),
+        Route("/airports/{airport}", passenger),
+        Route("/board/{airport}/{movement}", board),
+        Mount("/assets", Assets(directory=folder / "assets", check_dir=False)),
+    ]

@@ -1,0 +1,133 @@
+"""The life of a process: start its parts, serve, drain on a signal, exit 0."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+
+from realtime.app import Readiness
+from realtime.errors import SHUTDOWN
+from realtime.settings import Settings
+from realtime.transport_websocket import MAX_FRAME, Sockets
+from realtime.worker import Part
+
+SEND_BUFFER = 64 * 1024
+SECOND_SIGNAL = 130
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its own signals: ours drain first."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop_listening(self) -> None:
+        """No new connection; the ones that live go on."""
+        for listener in self.servers:
+            listener.close()
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The bound socket; what it accepts inherits the bounded send buffer."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    try:
+        bound.bind((settings.host, settings.port))
+    except OSError as error:
+        bound.close()
+        raise OSError(
+            error.errno,
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
+            "choose another with GATECAST_PORT",
+        ) from None
+    bound.listen(2048)
+    return bound
+
+
+def server_of(app: Starlette) -> Server:
+    """uvicorn as Gatecast needs it: the fast parsers, no compression, no logs of its own."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=MAX_FRAME,
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+        backlog=2048,
+    )
+    return Server(config)
+
+
+class Process:
+    """Parts, a server in front of them, and the signals that end both."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        readiness: Readiness,
+        parts: Sequence[tuple[str, Part]],
+        app: Starlette | None = None,
+        sockets: Sockets | None = None,
+    ) -> None:
+        self.settings = settings
+        self.readiness = readiness
+        self.parts = parts
+        self.server = server_of(app) if app is not None else None
+        self.sockets = sockets
+        self.stopping = asyncio.Event()
+
+    async def run(self, bound: socket.socket | None = None) -> None:
+        """Returns after a drained shutdown; the first part that fails is raised."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(part.run(), name=name) for name, part in self.parts]
+            if self.sockets is not None:
+                keep_alive = self.sockets.keep_alive()
+                tasks.append(group.create_task(keep_alive, name="keepalive"))
+            serving = None
+            if self.server is not None and bound is not None:
+                serving = group.create_task(self.server.serve([bound]), name="server")
+            await self.stopping.wait()
+            await self._drain()
+            if self.server is not None and serving is not None:
+                self.server.should_exit = True
+                await serving
+            for task in tasks:
+                task.cancel()
+        structlog.get_logger().info("stopped")
+
+    def _signalled(self) -> None:
+        if self.stopping.is_set():
+            os._exit(SECOND_SIGNAL)
+        structlog.get_logger().info("stopping; a second signal stops at once")
+        self.stopping.set()
+
+    async def _drain(self) -> None:
+        """Not ready, then no new connections, then clients leave one after the other."""
+        self.readiness.draining = True
+        if self.sockets is None or self.server is None:
+            return
+        await asyncio.sleep(self.settings.drain_delay)
+        self.server.stop_listening()
+        outboxes = list(self.sockets.clients.values())
+        random.shuffle(outboxes)
+        for outbox in outboxes:
+            outbox.disconnect(SHUTDOWN)
+            await asyncio.sleep(self.settings.drain / len(outboxes))

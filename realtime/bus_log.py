@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-
-import structlog
+from contextlib import suppress
+from datetime import datetime
 
 from realtime.backoff import Backoff
 from realtime.bus import Position
+from realtime.bus_intake import LogReach
 from realtime.change_log import ChangeLog
 from realtime.database import DATABASE_AWAY
 from realtime.flight import Change
@@ -16,17 +17,27 @@ BATCH = 500
 
 
 class LogBus:
-    """`wake` spares followers in the relay's own process their next poll."""
+    """Any number of followers, in any number of processes."""
 
     def __init__(self, log: ChangeLog) -> None:
         self.log = log
-        self.away: str | None = None
+        self._reach = LogReach()
         self._woken: set[asyncio.Event] = set()
 
     def wake(self) -> None:
-        """The log has grown."""
+        """The log has grown: spares followers in the relay's own process their next poll."""
         for event in self._woken:
             event.set()
+
+    @property
+    def away(self) -> str | None:
+        """Why the log is out of reach."""
+        return self._reach.away
+
+    @property
+    def down_since(self) -> datetime | None:
+        """Since when the log is out of reach, in wall time."""
+        return self._reach.down_since
 
     async def run(self) -> None:
         """Nothing to own: the log is asked by those who follow it."""
@@ -43,10 +54,10 @@ class LogBus:
                 try:
                     changes = await self.log.read(after, BATCH)
                 except DATABASE_AWAY as error:
-                    self._lost(error)
+                    self._reach.lost(error)
                     await asyncio.sleep(backoff.next())
                     continue
-                self._found()
+                self._reach.found()
                 backoff.reset()
                 if changes:
                     found_at = loop.time()
@@ -61,24 +72,14 @@ class LogBus:
         """Until the log has grown or the time is over."""
         grew = asyncio.Event()
         self._woken.add(grew)
-        await wait(grew, within)
-        self._woken.discard(grew)
-
-    def _lost(self, error: Exception) -> None:
-        if self.away is None:
-            structlog.get_logger().warning("change log out of reach", error=str(error))
-        self.away = str(error) or type(error).__name__
-
-    def _found(self) -> None:
-        if self.away is not None:
-            structlog.get_logger().info("change log back")
-        self.away = None
+        try:
+            await wait(grew, within)
+        finally:
+            self._woken.discard(grew)
 
 
 async def wait(event: asyncio.Event, seconds: float) -> None:
     """Until the event is set or the time is over."""
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
-    except TimeoutError:
-        return

@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-from realtime.bus_log import LogBus
 from starlette.applications import Starlette
 
 from api.serving import Process, listen
 from api.upkeep import Upkeep
 from realtime.app import Readiness, node_readings, node_routes, operations_routes
+from realtime.bus_log import LogBus
 from realtime.change_log import ChangeLog
 from realtime.client import Shared
 from realtime.node import Node

@@ -1,0 +1,58 @@
+# Everything a fresh machine needs is set up by the target that needs it.
+SHELL := /bin/bash
+PY := .venv/bin/python
+SPEED ?= 10
+
+.PHONY: run stack test check format bench faults web clean
+
+run: .venv/.run web/dist/.built
+	$(PY) -m api serve --replay 2013-03-08 --speed $(SPEED)
+
+stack: .venv/.test web/dist/.built
+	$(PY) deploy/stack.py --speed $(SPEED)
+
+test: .venv/.test web/dist/.built
+	$(PY) -m pytest
+	cd web && npm test
+
+check: .venv/.test web/node_modules/.installed
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/hadolint Dockerfile
+	.venv/bin/docker-compose -f docker-compose.yml --env-file deploy/example.env config -q
+	cd web && npm run check
+
+format: .venv/.test
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+web: web/dist/.built
+
+clean:
+	rm -rf .venv web/node_modules web/dist .mypy_cache .ruff_cache .pytest_cache
+
+.venv/bin/uv:
+	bash deploy/setup.sh run
+	python3 -m venv .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check uv
+
+.venv/.run: .venv/bin/uv requirements.lock pyproject.toml
+	@[ -e .venv/.test ] || .venv/bin/uv pip sync --quiet --require-hashes requirements.lock
+	@[ -e .venv/.test ] || .venv/bin/uv pip install --quiet --no-deps --editable .
+	@touch $@
+
+.venv/.test: .venv/bin/uv requirements-dev.lock pyproject.toml
+	bash deploy/setup.sh test
+	.venv/bin/uv pip sync --quiet --require-hashes requirements-dev.lock
+	.venv/bin/uv pip install --quiet --no-deps --editable .
+	@touch $@
+
+web/node_modules/.installed: web/package-lock.json
+	cd web && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+web/dist/.built: web/node_modules/.installed web/index.html web/board.html web/vite.config.ts $(shell find web/src -type f 2>/dev/null)
+	cd web && npm run build
+	@touch $@

@@ -1,0 +1,222 @@
+"""The command line."""
+
+import logging
+import secrets
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import structlog
+import typer
+import uvloop
+
+import realtime
+from api.composition import (
+    data_folder,
+    run_notifier,
+    run_relay,
+    run_replay,
+    serve_all,
+    serve_api,
+    serve_realtime,
+)
+from api.database import DatabaseRefused, create_schema
+from api.embedded import EmbeddedPostgresError
+from api.feed_replay import days
+from api.serving import listen
+from realtime.settings import Settings, SettingsError, load_settings
+
+cli = typer.Typer(
+    name="gatecast",
+    help="The realtime push server for flight status. Settings are GATECAST_* variables.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+db = typer.Typer(help="The database.", no_args_is_help=True)
+cli.add_typer(db, name="db")
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on [GATECAST_HOST].")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on [GATECAST_PORT].")]
+Speed = Annotated[float, typer.Option(min=0.1, max=600, help="Board seconds a wall second.")]
+
+
+@cli.command()
+def serve(
+    host: Host = None,
+    port: Port = None,
+    data: Annotated[
+        str | None, typer.Option(help="Folder of the embedded database [GATECAST_DATA_DIR].")
+    ] = None,
+    replay: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Play this day of 2013, e.g. 2013-03-08.")
+    ] = None,
+    speed: Speed = 10,
+) -> None:
+    """Everything in one process; needs nothing configured."""
+    settings = embedded_settings(start(host=host, port=port, data_dir=data))
+    day = day_of(replay) if replay else None
+    bound = listening(settings)
+    execute(lambda: serve_all(settings, day, speed, bound))
+
+
+@cli.command()
+def api(host: Host = None, port: Port = None) -> None:
+    """REST, pages and upkeep, as one of many processes."""
+    settings = shared_settings(start(host=host, port=port), secret=True)
+    bound = listening(settings)
+    execute(lambda: serve_api(settings, bound))
+
+
+@cli.command(name="realtime")
+def realtime_node(host: Host = None, port: Port = None) -> None:
+    """One WebSocket node, as one of many processes."""
+    settings = shared_settings(start(host=host, port=port), secret=True)
+    bound = listening(settings)
+    execute(lambda: serve_realtime(settings, bound))
+
+
+@cli.command()
+def relay() -> None:
+    """Sequence changes and publish them; any number may run."""
+    settings = shared_settings(start())
+    execute(lambda: run_relay(settings))
+
+
+@cli.command()
+def notifier() -> None:
+    """Decide and send push notices; any number may run."""
+    settings = shared_settings(start())
+    execute(lambda: run_notifier(settings))
+
+
+@cli.command(name="replay")
+def replay_day(
+    day: Annotated[str, typer.Argument(metavar="DATE", help="A day of 2013, e.g. 2013-03-08.")],
+    speed: Speed = 10,
+) -> None:
+    """Play a real day into the database that GATECAST_DATABASE_URL names."""
+    settings = shared_settings(start())
+    played = day_of(day)
+    execute(lambda: run_replay(settings, played, speed))
+
+
+@db.command()
+def init() -> None:
+    """Fill an empty database with the schema; does nothing where it is already."""
+    settings = shared_settings(start())
+    execute(lambda: create_schema(settings.database_url))
+    typer.echo("The schema is there.")
+
+
+def start(**overrides: str | int | None) -> Settings:
+    """Settings and logs; a wrong setting ends the process with one line."""
+    try:
+        settings = load_settings(None, overrides)
+    except SettingsError as error:
+        raise fail(str(error)) from None
+    set_up_logs(settings)
+    return settings
+
+
+def embedded_settings(settings: Settings) -> Settings:
+    """A secret is made once and kept; a single process drains fast."""
+    folder = data_folder(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    secret = settings.secret or kept_secret(folder / "secret")
+    return msgspec.structs.replace(
+        settings, secret=secret, drain=min(settings.drain, 1.0), drain_delay=0.0
+    )
+
+
+def kept_secret(path: Path) -> str:
+    """A 256-bit secret in a file of ours."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(32), "utf-8")
+    return path.read_text("utf-8").strip()
+
+
+def shared_settings(settings: Settings, *, secret: bool = False) -> Settings:
+    """Processes that work together have to be told their database, and their secret."""
+    if not settings.database_url:
+        raise fail("set GATECAST_DATABASE_URL to the PostgreSQL that all processes share")
+    if secret and not settings.secret:
+        raise fail("set GATECAST_SECRET to one long random text for all api and realtime processes")
+    return settings
+
+
+def day_of(text: str) -> date:
+    """A day that can be played."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise fail(f"{text!r} is not a date such as 2013-03-08") from None
+    if day not in days():
+        known = ", ".join(each.isoformat() for each in days())
+        raise fail(f"no replay of {day} is shipped; there is {known}")
+    return day
+
+
+def listening(settings: Settings) -> socket.socket:
+    """Fail before anything is started when the address is taken."""
+    try:
+        return listen(settings)
+    except OSError as error:
+        raise fail(str(error.strerror)) from None
+
+
+def execute(work: Callable[[], Awaitable[None]]) -> None:
+    """Run to the end; expected refusals become one line and exit code 1."""
+
+    async def main() -> None:
+        await work()
+
+    try:
+        uvloop.run(main())
+    except* (EmbeddedPostgresError, DatabaseRefused) as group:
+        raise fail("; ".join(str(error) for error in group.exceptions)) from None
+    except* OSError as group:
+        raise fail("; ".join(str(error) for error in group.exceptions)) from None
+
+
+def fail(sentence: str) -> typer.Exit:
+    """Say what is wrong and end."""
+    typer.echo(f"gatecast: {sentence}", err=True)
+    return typer.Exit(1)
+
+
+def set_up_logs(settings: Settings) -> None:
+    """Pretty on a terminal, JSON elsewhere."""
+    pretty = settings.log_format == "pretty" or (
+        settings.log_format == "auto" and sys.stderr.isatty()
+    )
+    renderer = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
+    level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+
+
+def main() -> None:
+    """The `gatecast` command."""
+    assert (Path(realtime.__file__).parent / "queries.sql").is_file(), (
+        f"{realtime.__file__} is another package of the name realtime"
+    )
+    cli()
+
+
+if __name__ == "__main__":
+    main()

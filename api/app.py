@@ -1,0 +1,23 @@
+"""The Starlette applications: a node, the REST api with the pages, and both in one process."""
+
+from collections.abc import Iterable
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+
+from api.endpoint import Api
+from api.pages import pages
+from api.problems import exception_handlers
+from api.routes import routes
+
+
+def rest_application(api: Api, operations: Iterable[BaseRoute]) -> Starlette:
+    """REST and pages; a node's routes come with `operations` when one process serves both."""
+    return Starlette(
+        routes=[*operations, *routes(api), *pages()], exception_handlers=exception_handlers
+    )
+
+
+def node_application(operations: Iterable[BaseRoute]) -> Starlette:
+    """Only sockets and what their operator asks."""
+    return Starlette(routes=list(operations), exception_handlers=exception_handlers)

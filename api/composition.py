@@ -1,0 +1,244 @@
+"""The composition root: which parts make up each kind of process. Only here api meets the bus."""
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import AsyncIterator
+from datetime import date
+from pathlib import Path
+
+import asyncpg
+import segno
+import typer
+from realtime.bus_rabbitmq import RabbitBus
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.app import node_application, rest_application
+from api.database import create_schema, open_engine, open_sessions
+from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from api.endpoint import Api
+from api.feed_replay import HOME
+from api.ingest import Ingest
+from api.replay import Replay
+from api.serving import Process
+from api.upkeep import Upkeep
+from realtime.app import Readiness, node_readings, node_routes, operations_routes
+from realtime.bus_log import LogBus
+from realtime.change_log import ChangeLog
+from realtime.client import Shared
+from realtime.database import open_pool
+from realtime.metrics import Readings
+from realtime.node import Node
+from realtime.notifier import Notifier
+from realtime.receipts import Receipts
+from realtime.relay import Relay
+from realtime.sender import Sender
+from realtime.sender_log import LogSender
+from realtime.settings import Settings
+from realtime.tokens import Tokens
+from realtime.transport_websocket import Sockets
+from realtime.worker import Part
+
+
+def bus_of(settings: Settings, log: ChangeLog) -> LogBus | RabbitBus:
+    """RabbitMQ where there is one, else the change log itself."""
+    return RabbitBus(settings.amqp_url, log) if settings.amqp_url else LogBus(log)
+
+
+def relay_of(
+    pool: "asyncpg.Pool[asyncpg.Record]", log: ChangeLog, bus: LogBus | RabbitBus
+) -> Relay:
+    """With a broker the relay publishes; without one it wakes the followers in its process."""
+    if isinstance(bus, RabbitBus):
+        return Relay(pool, log, bus)
+    return Relay(pool, log, None, bus.wake)
+
+
+@contextlib.asynccontextmanager
+async def sender_of(settings: Settings) -> AsyncIterator[Sender]:
+    """FCM where credentials are set, else notices are printed."""
+    sender: Sender
+    if settings.fcm_credentials:
+        # The SDK costs 0.7 s and 44 MB: only a process that sends pays for it.
+        from realtime.sender_fcm import FcmSender
+
+        sender = await FcmSender.open(Path(settings.fcm_credentials), settings.fcm_url)
+    else:
+        sender = LogSender()
+    try:
+        yield sender
+    finally:
+        await sender.close()
+
+
+def sockets_of(settings: Settings, node: Node, receipts: Receipts) -> Sockets:
+    """The clients of a node."""
+    loop = asyncio.get_running_loop()
+    tokens = Tokens(settings.secret)
+    return Sockets(Shared(node.hub, tokens, receipts.settle, settings, loop.time))
+
+
+@contextlib.asynccontextmanager
+async def pool_of(dsn: str, size: int = 8) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
+    """A pool for as long as the process lives."""
+    pool = await open_pool(dsn, size=size)
+    try:
+        yield pool
+    finally:
+        pool.terminate()
+
+
+@contextlib.asynccontextmanager
+async def engine_of(dsn: str) -> AsyncIterator[AsyncEngine]:
+    """An engine for as long as the process lives."""
+    engine = open_engine(dsn)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+# Processes ---------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def database_of(settings: Settings) -> AsyncIterator[tuple[str, list[tuple[str, Part]]]]:
+    """The address of the database, and who watches over it when it is the embedded one."""
+    if settings.database_url:
+        yield settings.database_url, []
+        return
+    postgres = EmbeddedPostgres(data_folder(settings) / "postgres")
+    await postgres.start()
+    try:
+        yield postgres.dsn, [("postgres", PostgresGuard(postgres))]
+    finally:
+        await postgres.stop()
+
+
+async def serve_all(
+    settings: Settings, day: date | None, speed: float, bound: socket.socket
+) -> None:
+    """Everything in one process, on the embedded PostgreSQL unless a database is named."""
+    async with contextlib.AsyncExitStack() as stack:
+        dsn, parts = await stack.enter_async_context(database_of(settings))
+        await create_schema(dsn)
+        pool = await stack.enter_async_context(pool_of(dsn, 12))
+        engine = await stack.enter_async_context(engine_of(dsn))
+        sender = await stack.enter_async_context(sender_of(settings))
+        log = ChangeLog(pool)
+        bus = bus_of(settings, log)
+        relay, node = relay_of(pool, log, bus), Node(pool, bus, settings)
+        notifier = Notifier(pool, bus, sender, settings)
+        parts += [("relay", relay), ("node", node), ("notifier", notifier)]
+        parts.append(("upkeep", Upkeep(pool)))
+        if day is not None:
+            replay = Replay(pool, Ingest(engine, relay.wake), day, speed)
+            parts += [("replay", replay), ("links", Links(settings, replay.opened))]
+        sockets = sockets_of(settings, node, Receipts(pool))
+        readiness = Readiness({"node": node.not_ready})
+        operations = operations_routes(readiness, node_readings(node, sockets))
+        api = Api(open_sessions(engine), Tokens(settings.secret), settings)
+        app = rest_application(api, [*node_routes(sockets), *operations])
+        await Process(settings, readiness, parts, app, sockets).run(bound)
+
+
+async def serve_api(settings: Settings, bound: socket.socket) -> None:
+    """REST, the pages and the upkeep."""
+    dsn = settings.database_url
+    async with pool_of(dsn) as pool, engine_of(dsn) as engine:
+        readiness = Readiness({})
+        api = Api(open_sessions(engine), Tokens(settings.secret), settings)
+        app = rest_application(api, operations_routes(readiness, Readings()))
+        await Process(settings, readiness, [("upkeep", Upkeep(pool))], app).run(bound)
+
+
+async def serve_realtime(settings: Settings, bound: socket.socket) -> None:
+    """One node."""
+    async with pool_of(settings.database_url) as pool:
+        bus = bus_of(settings, ChangeLog(pool))
+        node = Node(pool, bus, settings)
+        sockets = sockets_of(settings, node, Receipts(pool))
+        readiness = Readiness({"node": node.not_ready})
+        operations = operations_routes(readiness, node_readings(node, sockets))
+        app = node_application([*node_routes(sockets), *operations])
+        await Process(settings, readiness, [("node", node)], app, sockets).run(bound)
+
+
+async def run_relay(settings: Settings) -> None:
+    """Sequence and publish."""
+    async with pool_of(settings.database_url) as pool:
+        log = ChangeLog(pool)
+        bus = bus_of(settings, log)
+        parts: list[tuple[str, Part]] = [("bus", bus), ("relay", relay_of(pool, log, bus))]
+        await Process(settings, Readiness({}), parts).run()
+
+
+async def run_notifier(settings: Settings) -> None:
+    """Decide and send notices."""
+    async with pool_of(settings.database_url) as pool, sender_of(settings) as sender:
+        bus = bus_of(settings, ChangeLog(pool))
+        parts: list[tuple[str, Part]] = [
+            ("bus", bus),
+            ("notifier", Notifier(pool, bus, sender, settings)),
+        ]
+        await Process(settings, Readiness({}), parts).run()
+
+
+async def run_replay(settings: Settings, day: date, speed: float) -> None:
+    """Play a day into a database that other processes serve."""
+    dsn = settings.database_url
+    async with pool_of(dsn) as pool, engine_of(dsn) as engine:
+        replay = Replay(pool, Ingest(engine, lambda: None), day, speed)
+        await Process(settings, Readiness({}), [("replay", replay)]).run()
+
+
+class PostgresGuard:
+    """The process may not outlive its database server."""
+
+    def __init__(self, postgres: EmbeddedPostgres) -> None:
+        self.postgres = postgres
+
+    async def run(self) -> None:
+        code = await self.postgres.wait()
+        raise EmbeddedPostgresError(f"the embedded PostgreSQL ended with code {code}")
+
+
+class Links:
+    """Says where to look once there is something to see."""
+
+    def __init__(self, settings: Settings, opened: asyncio.Event) -> None:
+        self.settings = settings
+        self.opened = opened
+
+    async def run(self) -> None:
+        await self.opened.wait()
+        base = public_url(self.settings)
+        typer.echo(f"\n  Departures   {base}/board/{HOME}/departures")
+        typer.echo(f"  Passengers   {base}/airports/{HOME}")
+        typer.echo(f"  API          {base}/api/flights?airport={HOME}&direction=departures")
+        typer.echo("  Estimates, gates and belts are simulated. Ctrl-C stops; data is kept in")
+        typer.echo(f"  {data_folder(self.settings)}\n")
+        segno.make(f"{base}/airports/{HOME}", error="l").terminal(compact=True)
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
+def data_folder(settings: Settings) -> Path:
+    """Where the embedded database and the secret live."""
+    return Path(settings.data_dir).expanduser()
+
+
+def public_url(settings: Settings) -> str:
+    """Where a browser finds us; on all interfaces, where a phone in the same network does."""
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    host = settings.host
+    if host in ("0.0.0.0", "::"):
+        with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
+            try:
+                probe.connect(("192.0.2.1", 9))  # sends nothing: asks for the route's own address
+                host = probe.getsockname()[0]
+            except OSError:
+                host = "127.0.0.1"
+    return f"http://{host}:{settings.port}"

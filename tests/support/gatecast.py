@@ -1,0 +1,42 @@
+"""Gatecast's own processes, started as an operator starts them."""
+
+import sys
+from collections.abc import Mapping
+
+from tests.support.ports import free_port
+from tests.support.process import Child
+
+SECRET = "the secret of the tests"
+
+
+class Gatecast(Child):
+    """`gatecast <role>` in a process of its own, on a free port when it listens."""
+
+    def __init__(self, role: str, *arguments: str, dsn: str = "", **settings: str) -> None:
+        self.port = free_port()
+        environment: Mapping[str, str] = {
+            "GATECAST_SECRET": SECRET,
+            "GATECAST_PORT": str(self.port),
+            "GATECAST_DRAIN": "0.2",
+            "GATECAST_DRAIN_DELAY": "0",
+            "GATECAST_LOG_FORMAT": "json",
+        }
+        named = {f"GATECAST_{name.upper()}": value for name, value in settings.items()}
+        if dsn:
+            named["GATECAST_DATABASE_URL"] = dsn
+        super().__init__(
+            [sys.executable, "-m", "api", role, *arguments],
+            environment={**environment, **named},
+        )
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/connection/websocket"
+
+    async def ready(self, within: float = 30.0) -> None:
+        """Wait until it may get clients."""
+        await self.wait_http(f"{self.http}/readyz", within)

@@ -148,7 +148,7 @@ CREATE INDEX code_share_number ON code_share (airline, flight_no);
 CREATE TABLE leg_statement (                        -- what each feed last said, field by field
   leg_id   bigint   NOT NULL REFERENCES flight_leg ON DELETE CASCADE,
   feed_id  smallint NOT NULL REFERENCES feed,
-  fields   jsonb    NOT NULL DEFAULT '{}',          -- {field: [value or null, source_ts]}
+  fields   jsonb    NOT NULL DEFAULT '{}',          -- {field: [value or null, source_ts, repeat]}
   as_of    timestamptz NOT NULL,
   PRIMARY KEY (leg_id, feed_id));
 

@@ -149,12 +149,12 @@ class EmbeddedPostgres:
 
     async def _start(self) -> None:
         user = _server_user()
+        self._make_socket_dir(user)
         binaries = await asyncio.to_thread(find_binaries, user)
         if not self._cluster.exists():
             await self._create_cluster(binaries, user)
         _check_cluster(self._cluster, binaries, user)
         await _orphan_gone(self._cluster)
-        self._make_socket_dir(user)
         if self._log.exists() and self._log.stat().st_size > LOG_LIMIT:
             self._log.replace(self._log.with_suffix(".log.1"))
         connection = await self._start_postmaster(binaries, user)
@@ -177,8 +177,9 @@ class EmbeddedPostgres:
         try:
             exit_code = await _ended(process)
         finally:
-            process.kill()
-            process.wait()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         if exit_code != 0:
             raise EmbeddedPostgresError(f"initdb failed: {_reason(self._log, start_of_log)}")
         unfinished.rename(self._cluster)

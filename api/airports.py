@@ -1,0 +1,63 @@
+"""Airports: those where something moves now, and one by its code."""
+
+import re
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.selectable import Subquery
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.endpoint import Api, json
+from api.flights import AHEAD, BEHIND, FRESH
+from api.models import Airport, FlightLeg
+from api.problems import Problem
+from api.schemas import AirportMovements, Airports, AirportView
+
+CODE = re.compile(r"[A-Z]{3}")
+
+
+async def list_airports(api: Api, request: Request) -> Response:
+    """Airports with movements from 2 hours ago to 12 hours ahead."""
+    leaving = _count(FlightLeg.dep_airport, FlightLeg.best_dep, "departures")
+    coming = _count(FlightLeg.arr_airport, FlightLeg.best_arr, "arrivals")
+    departures = func.coalesce(leaving.c.departures, 0)
+    arrivals = func.coalesce(coming.c.arrivals, 0)
+    query = (
+        select(
+            Airport.iata, Airport.name, Airport.city, Airport.country, Airport.tz,
+            departures.label("departures"), arrivals.label("arrivals"),
+        )
+        .outerjoin(leaving, leaving.c.iata == Airport.iata)
+        .outerjoin(coming, coming.c.iata == Airport.iata)
+        .where(departures + arrivals > 0)
+        .order_by(Airport.iata)
+    )  # fmt: skip
+    async with api.sessions() as session:
+        rows = (await session.execute(query)).mappings().all()
+    return json(Airports([AirportMovements(**row) for row in rows]), 200, FRESH)
+
+
+async def read_airport(api: Api, request: Request) -> Response:
+    """One airport."""
+    code = request.path_params["iata"]
+    if CODE.fullmatch(code) is None:
+        raise Problem(400, "An airport has an IATA code such as JFK.", slug="bad-airport")
+    async with api.sessions() as session:
+        airport = await session.get(Airport, code)
+    if airport is None:
+        raise Problem(404, f"There is no airport {code}.", slug="unknown-airport")
+    columns = {name: getattr(airport, name) for name in AirportView.__struct_fields__}
+    return json(AirportView(**columns), 200, FRESH)
+
+
+def _count(
+    airport: InstrumentedAttribute[str], best: InstrumentedAttribute[object], name: str
+) -> Subquery:
+    now = select(func.board_now()).scalar_subquery()
+    return (
+        select(airport.label("iata"), func.count().label(name))
+        .where(~FlightLeg.hidden, best.between(now - BEHIND, now + AHEAD))
+        .group_by(airport)
+        .subquery()
+    )

@@ -1,0 +1,87 @@
+"""Devices: where notices of an account are pushed to."""
+
+from uuid import UUID
+
+from sqlalchemy import delete, func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.auth import PRIVATE, account_of
+from api.endpoint import Api, json, read_body
+from api.follows import lock_account
+from api.models import Device
+from api.problems import Problem
+from api.schemas import DevicePut, DeviceView
+
+MOST_DEVICES = 10
+
+
+async def put_device(api: Api, request: Request) -> Response:
+    """Register a push target, or renew it. One target belongs to one account: the newest."""
+    account_id, device_id = await account_of(api, request), _device_id(request)
+    body = await read_body(request, DevicePut)
+    async with api.sessions.begin() as session:
+        await _lock_target(session, body)
+        await lock_account(session, account_id)
+        await _take_over(session, account_id, device_id, body)
+        await _check_room(session, account_id, device_id)
+        device = await _write(session, account_id, device_id, body)
+        view = DeviceView(device.device_id, device.platform, device.kind, device.created_at)
+    return json(view, 200, PRIVATE)
+
+
+async def delete_device(api: Api, request: Request) -> Response:
+    """Push there no longer; whether it was registered does not matter."""
+    account_id, device_id = await account_of(api, request), _device_id(request)
+    async with api.sessions.begin() as session:
+        mine = (Device.account_id == account_id, Device.device_id == device_id)
+        await session.execute(delete(Device).where(*mine))
+    return Response(status_code=204, headers=PRIVATE)
+
+
+def _device_id(request: Request) -> UUID:
+    try:
+        return UUID(request.path_params["device_id"])
+    except ValueError:
+        raise Problem(400, "A device is named by a UUID.", slug="bad-device-id") from None
+
+
+async def _lock_target(session: AsyncSession, body: DevicePut) -> None:
+    """Two accounts that register one target at the same time take turns."""
+    name = func.hashtextextended(f"{body.kind} {body.target}", 0)
+    await session.execute(select(func.pg_advisory_xact_lock(name)))
+
+
+async def _take_over(
+    session: AsyncSession, account_id: UUID, device_id: UUID, body: DevicePut
+) -> None:
+    """Whoever knows the target owns it; only knowing another account's device id is nothing."""
+    same_target = (Device.kind == body.kind, Device.target == body.target)
+    elsewhere = or_(Device.account_id != account_id, Device.device_id != device_id)
+    await session.execute(delete(Device).where(*same_target, elsewhere))
+    owner = await session.scalar(select(Device.account_id).where(Device.device_id == device_id))
+    if owner not in (None, account_id):
+        raise Problem(409, "This device id is taken; choose another.", slug="device-id-taken")
+
+
+async def _check_room(session: AsyncSession, account_id: UUID, device_id: UUID) -> None:
+    others = (Device.account_id == account_id, Device.device_id != device_id)
+    count = (await session.execute(select(func.count()).where(*others))).scalar_one()
+    if count >= MOST_DEVICES:
+        raise Problem(
+            409, f"An account has at most {MOST_DEVICES} devices.", slug="too-many-devices"
+        )
+
+
+async def _write(
+    session: AsyncSession, account_id: UUID, device_id: UUID, body: DevicePut
+) -> Device:
+    target = {"platform": body.platform, "kind": body.kind, "target": body.target}
+    new = insert(Device).values(device_id=device_id, account_id=account_id, **target)
+    renewed = new.on_conflict_do_update(
+        index_elements=[Device.device_id],
+        set_={**target, "dead_at": None, "dead_reason": None},
+    )
+    return (await session.execute(renewed.returning(Device))).scalar_one()

@@ -1,0 +1,65 @@
+"""A flight leg while a batch of patches is applied to it, before anything is written. Pure."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from api.fields import Fields, PatchRefused, check_actuals
+from api.merge import Authority, Columns, combine, difference, merge
+from realtime.flight import LegKey
+
+Outcome = Literal["applied", "unchanged", "stale", "refused"]
+
+
+class Draft:
+    """One leg, what all feeds said of it, and the columns that one feed's new words change."""
+
+    def __init__(self, key: LegKey, feed_id: int, authorities: Mapping[int, Authority]) -> None:
+        self.key = key
+        self.leg_id: int | None = None
+        self.version: int | None = None
+        self.columns: Columns = {}
+        self.as_of: str | None = None
+        self._feed_id = feed_id
+        self._authorities = authorities
+        self._statements: dict[int, Fields] = {}
+        self._merged: Columns = {}
+        self._schedule: dict[str, str | None] = {"std": None, "sta": None}
+
+    @property
+    def fields(self) -> Fields:
+        """The newest words of the feed that speaks."""
+        return self._statements.get(self._feed_id, {})
+
+    def stored(
+        self,
+        leg_id: int,
+        version: int,
+        std: str | None,
+        sta: str | None,
+        statements: Mapping[int, Fields],
+    ) -> None:
+        """The leg is known: as it stands in the database, hand edits included."""
+        self.leg_id, self.version = leg_id, version
+        self._schedule = {"std": std, "sta": sta}
+        self._statements = dict(statements)
+        self._merged = merge(statements, self._authorities)
+
+    def say(self, said: Fields, as_of: str) -> Outcome:
+        """Take in one patch, or leave the leg as it was and raise PatchRefused."""
+        held = self.fields
+        combined = combine(held, said)
+        statements = self._statements | {self._feed_id: combined}
+        merged = merge(statements, self._authorities)
+        changed = difference(self._merged, merged)
+        schedule = {name: changed.get(name, value) for name, value in self._schedule.items()}
+        accepted = {name: word for name, word in said.items() if held.get(name) != combined[name]}
+        if not any(schedule.values()):
+            raise PatchRefused("no_schedule", "std", "the leg has neither std nor sta")
+        check_actuals(accepted, schedule["std"], schedule["sta"])
+        self._statements, self._merged, self._schedule = statements, merged, schedule
+        self.columns |= changed
+        self.as_of = max(self.as_of or "", as_of)
+        if changed:
+            return "applied"
+        stale = said and all(held.get(name) not in (None, word) for name, word in said.items())
+        return "stale" if stale and not accepted else "unchanged"

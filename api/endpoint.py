@@ -1,0 +1,95 @@
+"""What an operation of the REST API is, and how requests and answers are read and written."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.database import Sessions
+from api.problems import Problem, invalid
+from realtime.flight import LegKey, parse_leg_key
+from realtime.settings import Settings
+from realtime.tokens import Tokens
+
+BODY_LIMIT = 64 * 1024
+
+T = TypeVar("T", bound=Struct)
+
+
+class Api(Struct, frozen=True):
+    """What the operations of the REST API need."""
+
+    sessions: Sessions
+    tokens: Tokens
+    settings: Settings
+
+
+class Operation(Struct, frozen=True, kw_only=True):
+    """One method of one path, as it is served and as it is described."""
+
+    method: str
+    path: str
+    summary: str
+    call: Callable[[Api, Request], Awaitable[Response]]
+    answers: Mapping[int, type | None]
+    query: type[Struct] | None = None
+    body: type[Struct] | None = None
+    errors: tuple[int, ...] = ()
+    signed_in: bool = False
+    media_type: str = "application/json"
+
+
+def json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer in JSON."""
+    return Response(msgspec.json.encode(value), status, headers, "application/json")
+
+
+def read_query(request: Request, kind: type[T]) -> T:
+    """The query string as this Struct; a parameter that it does not have is refused."""
+    try:
+        return msgspec.convert(dict(request.query_params), kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise invalid(error, "query") from None
+
+
+async def read_body(request: Request, kind: type[T]) -> T:
+    """The JSON body as this Struct."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json":
+        raise Problem(415, "The body must be application/json.")
+    body = await _read_limited(request)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise invalid(error, "body") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Problem(400, "The body is not JSON.", slug="bad-json") from None
+
+
+def leg_key_of(request: Request) -> LegKey:
+    """The leg that the path names."""
+    try:
+        return parse_leg_key(request.path_params["leg_key"])
+    except ValueError as error:
+        raise Problem(400, str(error), slug="bad-leg-key") from None
+
+
+def no_such_leg(key: LegKey) -> Problem:
+    """The key is well-formed, and nobody has told us of such a leg."""
+    return Problem(404, f"There is no leg {key}.", slug="unknown-leg")
+
+
+async def _read_limited(request: Request) -> bytes:
+    too_large = Problem(413, f"A body may have at most {BODY_LIMIT} bytes.")
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced[:12]) > BODY_LIMIT:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            raise too_large
+    return bytes(body)

@@ -1,0 +1,151 @@
+"""Flight legs: the movements of an airport, and one leg by its key. States pass through as made."""
+
+import base64
+import binascii
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import Raw, Struct
+from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.endpoint import Api, json, leg_key_of, no_such_leg, read_query
+from api.models import FlightLeg, public_state
+from api.problems import Problem
+from api.schemas import Fault, FlightsPage, FlightsQuery
+
+BEHIND = timedelta(hours=2)
+AHEAD = timedelta(hours=12)
+LONGEST_WINDOW = timedelta(days=8)
+LONGEST_CURSOR = 400
+FRESH = {"Cache-Control": "no-cache"}
+
+
+class Cursor(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Where a page ended, in which window of which board."""
+
+    airport: str
+    direction: str
+    since: datetime
+    until: datetime
+    planned: datetime
+    airline: str
+    flight_no: int
+    leg_id: int
+
+    def text(self) -> str:
+        """Opaque to clients."""
+        return base64.urlsafe_b64encode(msgspec.json.encode(self)).rstrip(b"=").decode()
+
+
+async def list_flights(api: Api, request: Request) -> Response:
+    """One page of an airport's departures or arrivals by scheduled time."""
+    query = read_query(request, FlightsQuery)
+    cursor = _cursor(query) if query.after is not None else None
+    async with api.sessions() as session:
+        since, until = await _window(session, query, cursor)
+        statement = _page(query, since, until, cursor).limit(query.limit + 1)
+        rows = (await session.execute(statement)).all()
+    page = FlightsPage([Raw(row.state.encode()) for row in rows[: query.limit]], None)
+    if len(rows) <= query.limit:
+        return json(page, 200, FRESH)
+    last = rows[query.limit - 1]
+    place = Cursor(
+        query.airport, query.direction, since, until, last.planned, last.airline, last.flight_no,
+        last.leg_id,
+    ).text()  # fmt: skip
+    parameters = {**dict(request.query_params), "after": place}
+    link = f'<{request.url.path}?{urlencode(parameters)}>; rel="next"'
+    return json(FlightsPage(page.items, place), 200, {**FRESH, "Link": link})
+
+
+async def read_flight(api: Api, request: Request) -> Response:
+    """The public state of one leg; its ETag changes with its version."""
+    key = leg_key_of(request)
+    query = select(FlightLeg.leg_id, FlightLeg.version, public_state().label("state"))
+    async with api.sessions() as session:
+        row = (await session.execute(query.where(FlightLeg.key == str(key)))).one_or_none()
+    if row is None:
+        raise no_such_leg(key)
+    etag = f'"{row.leg_id}-{row.version}"'
+    headers = {**FRESH, "ETag": etag}
+    if _matches(request.headers.get("if-none-match"), etag):
+        return Response(status_code=304, headers=headers)
+    return Response(row.state, 200, headers, "application/json")
+
+
+async def _window(
+    session: AsyncSession, query: FlightsQuery, cursor: Cursor | None
+) -> tuple[datetime, datetime]:
+    if cursor is not None:
+        return cursor.since, cursor.until
+    now: datetime = (await session.execute(select(func.board_now()))).scalar_one()
+    try:
+        since = query.from_ or (query.to - BEHIND - AHEAD if query.to else now - BEHIND)
+        until = query.to or (query.from_ + BEHIND + AHEAD if query.from_ else now + AHEAD)
+        if timedelta() <= until - since <= LONGEST_WINDOW:
+            return since, until
+    except OverflowError:
+        pass
+    fault = Fault(detail="must be at most 8 days after `from`", parameter="to")
+    raise Problem(400, "There is no such window.", slug="bad-query", errors=[fault])
+
+
+def _page(
+    query: FlightsQuery, since: datetime, until: datetime, cursor: Cursor | None
+) -> Select[str, datetime, str, int, int]:
+    here: ColumnElement[bool]
+    if query.direction == "departures":
+        best, planned = FlightLeg.best_dep, func.coalesce(FlightLeg.std, FlightLeg.best_dep)
+        here = FlightLeg.dep_airport == query.airport
+    else:
+        best, planned = FlightLeg.best_arr, func.coalesce(FlightLeg.sta, FlightLeg.best_arr)
+        diverted_here = FlightLeg.divert_airport == query.airport
+        here = or_(FlightLeg.arr_airport == query.airport, diverted_here)
+    order = (planned, FlightLeg.airline, FlightLeg.flight_no, FlightLeg.leg_id)
+    statement = select(
+        public_state().label("state"),
+        planned.label("planned"),
+        FlightLeg.airline,
+        FlightLeg.flight_no,
+        FlightLeg.leg_id,
+    ).where(here, ~FlightLeg.hidden, best.between(since, until))
+    if cursor is not None:
+        place = (cursor.planned, cursor.airline, cursor.flight_no, cursor.leg_id)
+        statement = statement.where(tuple_(*order) > place)
+    return statement.order_by(*order)
+
+
+def _cursor(query: FlightsQuery) -> Cursor:
+    """`after` as we made it, for the same airport and direction."""
+    bad = Problem(
+        400, "`after` is not a cursor of this list.", slug="bad-cursor",
+        errors=[Fault(detail="must be `next` of the page before", parameter="after")],
+    )  # fmt: skip
+    text = query.after or ""
+    if not text.isascii() or len(text) > LONGEST_CURSOR:
+        raise bad
+    try:
+        decoded = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+        cursor = msgspec.json.decode(decoded, type=Cursor)
+    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        raise bad from None
+    if (cursor.airport, cursor.direction) != (query.airport, query.direction):
+        raise bad
+    times = (cursor.since, cursor.until, cursor.planned)
+    if any(at.tzinfo != UTC for at in times) or not 0 <= cursor.flight_no <= 9999:
+        raise bad
+    if not 0 < cursor.leg_id < 2**63 or "\0" in cursor.airline:
+        raise bad
+    return cursor
+
+
+def _matches(if_none_match: str | None, etag: str) -> bool:
+    """RFC 9110 13.1.2: weak comparison against a list, or any."""
+    if if_none_match is None:
+        return False
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return etag in tags or tags == ["*"]

@@ -1,0 +1,324 @@
+"""What feeds say becomes columns of flight legs; the only writer of legs from feeds.
+
+The commit publishes; `wake` only spares the relay its next poll.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from api.draft import Draft, Outcome
+from api.feed import Patch
+from api.fields import FIELDS, PatchRefused, Said, read_patch, source_time
+from api.merge import EMPTY, Authority
+from realtime.errors import GatecastError
+
+BATCH = 500
+ATTEMPTS = 3
+IN_VAIN = frozenset({"40P01", "23505"})  # deadlock; somebody inserted the leg by hand meanwhile
+
+IDENTITY = ("airline", "flight_no", "suffix", "origin_date", "dep_airport", "arr_airport")
+MERGED = (*FIELDS, "codeshares", "repeat_no")
+REQUIRED: Mapping[str, Any] = {**EMPTY, "irregularity": "none", "repeat_no": 1}
+
+READ_FEEDS = text("""
+    SELECT f.feed_id, f.code, f.priority, f.enabled, board_now() AS now,
+      coalesce(jsonb_object_agg(a.field_group, a.priority) FILTER (WHERE a.feed_id IS NOT NULL),
+        '{}')::text AS groups
+    FROM feed f LEFT JOIN feed_authority a USING (feed_id) GROUP BY f.feed_id""")
+COUNT_LEGS = text("SELECT count(*) FROM flight_leg WHERE key = ANY (:keys)")
+LOCK_INSERTS = text("SELECT pg_advisory_xact_lock(hashtext('gatecast new legs'))")
+LOCK_LEGS = text("""
+    SELECT key, leg_id, version, utc(std) AS std, utc(sta) AS sta
+    FROM flight_leg WHERE key = ANY (:keys) ORDER BY leg_id FOR UPDATE""")
+READ_STATEMENTS = text("""
+    SELECT leg_id, feed_id, fields::text AS fields
+    FROM leg_statement WHERE leg_id = ANY (:leg_ids)""")
+ADD_AIRPORTS = text("""
+    INSERT INTO airport (iata, name, placeholder)
+    SELECT iata, iata, true FROM unnest(CAST(:codes AS text[])) AS new (iata)
+    WHERE NOT EXISTS (SELECT FROM airport known WHERE known.iata = new.iata)
+    ORDER BY iata ON CONFLICT DO NOTHING""")
+SAY_WHO = text("""
+    SELECT set_config('gatecast.feed', :feed, true),
+      set_config('gatecast.source_ts', :source_ts, true)""")
+INSERT_LEGS = text(f"""
+    INSERT INTO flight_leg ({", ".join(IDENTITY + MERGED)})
+    SELECT {", ".join(IDENTITY + MERGED)}
+    FROM jsonb_populate_recordset(NULL::flight_leg, CAST(:legs AS jsonb))
+    RETURNING key, leg_id, version""")
+UPDATE_LEGS = text(f"""
+    UPDATE flight_leg AS l SET ({", ".join(MERGED)}) = (
+      SELECT {", ".join("p." + name for name in MERGED)}
+      FROM jsonb_populate_record(l, said.columns) AS p)
+    FROM jsonb_to_recordset(CAST(:legs AS jsonb)) AS said (leg_id bigint, columns jsonb)
+    WHERE l.leg_id = said.leg_id
+    RETURNING l.key, l.leg_id, l.version""")
+WRITE_STATEMENTS = text("""
+    INSERT INTO leg_statement AS held (leg_id, feed_id, fields, as_of)
+    SELECT leg_id, :feed_id, fields, as_of
+    FROM jsonb_to_recordset(CAST(:statements AS jsonb))
+      AS said (leg_id bigint, fields jsonb, as_of timestamptz)
+    ON CONFLICT (leg_id, feed_id)
+      DO UPDATE SET fields = excluded.fields, as_of = greatest(held.as_of, excluded.as_of)""")
+SEEN = text("""
+    UPDATE feed SET last_seen_at = wall_now(),
+      last_source_ts = greatest(last_source_ts, CAST(CAST(:newest AS text) AS timestamptz))
+    WHERE code = :code AND enabled""")
+ADJUST_FEED = text("""
+    UPDATE feed SET party = :party, synthetic = :synthetic, priority = :priority,
+      max_silence = CAST(:max_silence AS interval) WHERE code = :code""")
+ADD_FEED = text("""
+    INSERT INTO feed (code, party, synthetic, priority, max_silence)
+    VALUES (:code, :party, :synthetic, :priority, CAST(:max_silence AS interval))
+    ON CONFLICT (code) DO NOTHING""")
+
+
+class UnknownFeed(GatecastError):
+    """Nobody registered this feed, or it is switched off."""
+
+
+class Result(Struct, frozen=True, omit_defaults=True):
+    """What became of one patch."""
+
+    key: str
+    outcome: Outcome
+    version: int | None = None
+    code: str | None = None
+    field: str | None = None
+    text: str | None = None
+
+
+class Source(Struct, frozen=True):
+    """The feed that speaks, and the weight of everyone's word, at a board time."""
+
+    feed_id: int
+    code: str
+    now: datetime
+    authorities: Mapping[int, Authority]
+
+
+class Ingest:
+    """Applies patches, each batch in one transaction; the legs' locks are taken in one order."""
+
+    def __init__(self, engine: AsyncEngine, wake: Callable[[], None]) -> None:
+        self._engine = engine
+        self._wake = wake
+
+    async def apply(self, feed_code: str, patches: Sequence[Patch]) -> list[Result]:
+        """One result a patch, in their order; UnknownFeed when the feed may not speak."""
+        results: list[Result] = []
+        for start in range(0, len(patches), BATCH):
+            results += await self._apply_apart(feed_code, patches[start : start + BATCH])
+        return results
+
+    async def heartbeat(self, feed_code: str) -> None:
+        """The feed lives and has nothing new to say."""
+        async with self._engine.begin() as connection:
+            seen = await connection.execute(SEEN, {"code": feed_code, "newest": None})
+        if seen.rowcount == 0:
+            raise UnknownFeed(f"feed {feed_code!r} is not registered or not enabled")
+
+    async def register_feed(
+        self,
+        code: str,
+        party: str,
+        *,
+        synthetic: bool = False,
+        priority: int = 100,
+        max_silence: timedelta | None = timedelta(minutes=5),
+    ) -> None:
+        """Make the feed known, or adjust it; whether it is enabled stays as it is."""
+        feed = {
+            "code": code,
+            "party": party,
+            "synthetic": synthetic,
+            "priority": priority,
+            "max_silence": max_silence,
+        }
+        async with self._engine.begin() as connection:
+            if (await connection.execute(ADJUST_FEED, feed)).rowcount == 0:
+                await connection.execute(ADD_FEED, feed)
+
+    async def _apply_apart(self, feed_code: str, patches: Sequence[Patch]) -> list[Result]:
+        """Apply together; legs that the database refuses are found by halving and left out."""
+        try:
+            return await self._apply_together(feed_code, patches)
+        except DBAPIError as error:
+            if not _is_fault_of_a_leg(error):
+                raise
+        if len(patches) == 1:
+            key = str(patches[0].key.leg_key())
+            return [Result(key, "refused", code="internal", text="the database refused it")]
+        half = len(patches) // 2
+        return [
+            *await self._apply_apart(feed_code, patches[:half]),
+            *await self._apply_apart(feed_code, patches[half:]),
+        ]
+
+    async def _apply_together(self, feed_code: str, patches: Sequence[Patch]) -> list[Result]:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with self._engine.begin() as connection:
+                    results = await _apply(connection, feed_code, patches)
+                break
+            except DBAPIError as error:
+                if attempt == ATTEMPTS or _sqlstate(error) not in IN_VAIN:
+                    raise
+        if any(result.outcome == "applied" for result in results):
+            self._wake()
+        return results
+
+
+async def _apply(
+    connection: AsyncConnection, feed_code: str, patches: Sequence[Patch]
+) -> list[Result]:
+    source = await _source(connection, feed_code)
+    read = [_read(patch, source.now) for patch in patches]
+    keys = {
+        str(patch.key.leg_key()): patch
+        for patch, said in zip(patches, read, strict=True)
+        if not isinstance(said, PatchRefused)
+    }
+    drafts = await _drafts(connection, source, keys)
+    outcomes = [_say(drafts, patch, said) for patch, said in zip(patches, read, strict=True)]
+    spoken = [draft for draft in drafts.values() if draft.as_of is not None]
+    await _add_airports(connection, spoken)
+    await _write_legs(connection, source, [draft for draft in spoken if draft.columns])
+    await _write_statements(connection, source, spoken)
+    newest = max((draft.as_of for draft in spoken if draft.as_of), default=None)
+    await connection.execute(SEEN, {"code": source.code, "newest": newest})
+    return [
+        _result(drafts, patch, outcome) for patch, outcome in zip(patches, outcomes, strict=True)
+    ]
+
+
+def _read(patch: Patch, now: datetime) -> dict[str, Said] | PatchRefused:
+    try:
+        return read_patch(patch, now)
+    except PatchRefused as refused:
+        return refused
+
+
+def _say(
+    drafts: Mapping[str, Draft], patch: Patch, said: dict[str, Said] | PatchRefused
+) -> Outcome | PatchRefused:
+    if isinstance(said, PatchRefused):
+        return said
+    try:
+        return drafts[str(patch.key.leg_key())].say(said, source_time(patch.source_ts))
+    except PatchRefused as refused:
+        return refused
+
+
+def _result(drafts: Mapping[str, Draft], patch: Patch, outcome: Outcome | PatchRefused) -> Result:
+    key = str(patch.key.leg_key())
+    if isinstance(outcome, PatchRefused):
+        return Result(key, "refused", None, outcome.code, outcome.field, outcome.text)
+    return Result(key, outcome, drafts[key].version)
+
+
+async def _source(connection: AsyncConnection, feed_code: str) -> Source:
+    rows = (await connection.execute(READ_FEEDS)).all()
+    authorities = {
+        row.feed_id: Authority(row.priority, msgspec.json.decode(row.groups), row.enabled)
+        for row in rows
+    }
+    for row in rows:
+        if row.code == feed_code and row.enabled:
+            return Source(row.feed_id, row.code, row.now, authorities)
+    raise UnknownFeed(f"feed {feed_code!r} is not registered or not enabled")
+
+
+async def _drafts(
+    connection: AsyncConnection, source: Source, keys: Mapping[str, Patch]
+) -> dict[str, Draft]:
+    """Every leg that is spoken of, known ones locked, with what all feeds said of it."""
+    names = {"keys": list(keys)}
+    known = (await connection.execute(COUNT_LEGS, names)).scalar_one()
+    if known < len(keys):
+        # Taken before any leg is locked, so that two batches never wait for each other's new legs.
+        await connection.execute(LOCK_INSERTS)
+    rows = {row.key: row for row in await connection.execute(LOCK_LEGS, names)}
+    statements: dict[int, dict[int, dict[str, Said]]] = {row.leg_id: {} for row in rows.values()}
+    for held in await connection.execute(READ_STATEMENTS, {"leg_ids": list(statements)}):
+        fields = msgspec.json.decode(held.fields, type=dict[str, Said])
+        statements[held.leg_id][held.feed_id] = fields
+    drafts = {
+        key: Draft(patch.key.leg_key(), source.feed_id, source.authorities)
+        for key, patch in keys.items()
+    }
+    for key, row in rows.items():
+        drafts[key].stored(row.leg_id, row.version, row.std, row.sta, statements[row.leg_id])
+    return drafts
+
+
+async def _add_airports(connection: AsyncConnection, drafts: Sequence[Draft]) -> None:
+    """A code that nobody told us about must not lose a leg."""
+    codes = {draft.columns.get("divert_airport") for draft in drafts}
+    for draft in drafts:
+        if draft.leg_id is None:
+            codes |= {draft.key.dep, draft.key.arr}
+    codes.discard(None)
+    if codes:
+        await connection.execute(ADD_AIRPORTS, {"codes": sorted(map(str, codes))})
+
+
+async def _write_legs(connection: AsyncConnection, source: Source, drafts: Sequence[Draft]) -> None:
+    """One statement for all legs of one source time, which the triggers take from the session."""
+    ordered = sorted(drafts, key=lambda draft: (draft.as_of or "", str(draft.key)))
+    by_key = {str(draft.key): draft for draft in drafts}
+    for as_of, group in groupby(ordered, key=lambda draft: draft.as_of):
+        await connection.execute(SAY_WHO, {"feed": source.code, "source_ts": as_of})
+        legs = list(group)
+        new = [_new_leg(draft) for draft in legs if draft.leg_id is None]
+        old = [
+            {"leg_id": draft.leg_id, "columns": draft.columns}
+            for draft in legs
+            if draft.leg_id is not None
+        ]
+        for statement, rows in ((INSERT_LEGS, new), (UPDATE_LEGS, old)):
+            if rows:
+                written = await connection.execute(statement, {"legs": _json(rows)})
+                for row in written:
+                    by_key[row.key].leg_id, by_key[row.key].version = row.leg_id, row.version
+
+
+def _new_leg(draft: Draft) -> dict[str, Any]:
+    key = draft.key
+    identity = (key.airline, key.number, key.suffix, key.origin_date, key.dep, key.arr)
+    return {**REQUIRED, **draft.columns, **dict(zip(IDENTITY, identity, strict=True))}
+
+
+async def _write_statements(
+    connection: AsyncConnection, source: Source, drafts: Sequence[Draft]
+) -> None:
+    statements = [
+        {"leg_id": draft.leg_id, "fields": draft.fields, "as_of": draft.as_of}
+        for draft in drafts
+        if draft.leg_id is not None
+    ]
+    if statements:
+        values = {"feed_id": source.feed_id, "statements": _json(statements)}
+        await connection.execute(WRITE_STATEMENTS, values)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def _is_fault_of_a_leg(error: DBAPIError) -> bool:
+    """Class 22: a value does not fit; 23: a constraint; P0001: a trigger raised."""
+    state = _sqlstate(error)
+    return state[:2] in ("22", "23") or state == "P0001"

@@ -1,0 +1,183 @@
+"""From what each feed said to the columns of a leg: per-field last writer with authority. Pure.
+
+The result depends on the statements alone, never on the order in which they came or how often.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from api.fields import PHASES, Fields, Said, field_of
+
+Columns = dict[str, Any]
+
+EVIDENCE: Mapping[str, str] = MappingProxyType({
+    "gate_open_at": "gate_open",
+    "boarding_at": "boarding",
+    "final_call_at": "final_call",
+    "gate_close_at": "gate_closed",
+    "atd": "off_block",
+    "atot": "airborne",
+    "aldt": "landed",
+    "ata": "in_block",
+    "last_bag_at": "bags_done",
+})  # fmt: skip
+"""The time that proves a phase; the highest phase with evidence wins."""
+
+RANK: Mapping[str, int] = MappingProxyType({name: rank for rank, name in enumerate(PHASES)})
+EMPTY: Mapping[str, Any] = MappingProxyType({"belts": [], "codeshares": [], "hidden": False})
+DIVERTING = frozenset({"diverted", "air_return"})
+SUSPENDED = timedelta(minutes=45)
+LONGEST_BOARDING = timedelta(minutes=75)
+UNSAID = object()
+
+
+class Authority(Struct, frozen=True):
+    """The weight of a feed's word; some groups of fields may have their own."""
+
+    priority: int
+    groups: Mapping[str, int] = MappingProxyType({})
+    enabled: bool = True
+
+    def over(self, group: str) -> int:
+        """The priority of the feed in this group."""
+        return self.groups.get(group, self.priority)
+
+
+class Evidence(Struct, frozen=True):
+    """That a phase was reached at a time, and when that was said."""
+
+    rank: int
+    happened: str
+    said: str
+
+
+class Void(Struct, frozen=True):
+    """Phases of this range do not count if they happened before, and were said before, a time."""
+
+    first: str
+    last: str
+    said_before: str
+    happened_before: str
+
+    def hits(self, one: Evidence) -> bool:
+        """Whether this evidence no longer counts."""
+        return (
+            RANK[self.first] <= one.rank <= RANK[self.last]
+            and one.said < self.said_before
+            and one.happened < self.happened_before
+        )
+
+
+def newest(held: Said | None, said: Said, *, per_attempt: bool) -> Said:
+    """Which of two words of one feed on one field stands."""
+    if held is None:
+        return said
+    return max(held, said, key=lambda word: _age(word, per_attempt))
+
+
+def combine(held: Fields, said: Fields) -> dict[str, Said]:
+    """What a feed has said, with its newest word for each field."""
+    combined = dict(held)
+    for name, word in said.items():
+        field = field_of(name)
+        if field is not None:
+            combined[name] = newest(held.get(name), word, per_attempt=field.per_attempt)
+    return combined
+
+
+def merge(statements: Mapping[int, Fields], authorities: Mapping[int, Authority]) -> Columns:
+    """The columns that the statements of the feeds amount to; an unstated field has none."""
+    chosen = _choose(statements, authorities)
+    columns = {
+        name: EMPTY.get(name) if word.value is None else word.value
+        for name, word in chosen.items()
+        if name != "phase"
+    }
+    columns["phase"] = _phase(chosen)
+    if columns.get("irregularity") not in DIVERTING:
+        columns.pop("divert_airport", None)
+    return columns
+
+
+def difference(before: Columns, after: Columns) -> Columns:
+    """What to write: columns that the feeds see otherwise than before; others keep hand edits."""
+    names = {
+        name
+        for name in before.keys() | after.keys()
+        if before.get(name, UNSAID) != after.get(name, UNSAID)
+    }
+    # The two are bound by a CHECK, also where one of them was edited by hand.
+    if names & {"irregularity", "divert_airport"}:
+        names |= {"irregularity", "divert_airport"} if "irregularity" in after else set()
+    return {name: after.get(name, EMPTY.get(name)) for name in sorted(names)}
+
+
+def _age(word: Said, per_attempt: bool) -> tuple[int, str, bytes]:
+    value = b"" if word.value is None else msgspec.json.encode(word.value, order="sorted")
+    return (word.repeat if per_attempt else 0, word.at, value)
+
+
+def _choose(
+    statements: Mapping[int, Fields], authorities: Mapping[int, Authority]
+) -> dict[str, Said]:
+    heard = {
+        feed_id: fields
+        for feed_id, fields in statements.items()
+        if feed_id in authorities and authorities[feed_id].enabled
+    }
+    attempt = max(
+        (fields["repeat_no"].value for fields in heard.values() if "repeat_no" in fields), default=1
+    )
+    chosen: dict[str, tuple[tuple[int, str, int], Said]] = {}
+    for feed_id, fields in heard.items():
+        for name, word in fields.items():
+            field = field_of(name)
+            if field is None or (field.per_attempt and word.repeat < attempt):
+                continue
+            weight = (authorities[feed_id].over(field.group), word.at, feed_id)
+            if name not in chosen or weight > chosen[name][0]:
+                chosen[name] = (weight, word)
+    return {name: word for name, (_, word) in chosen.items()}
+
+
+def _phase(chosen: Mapping[str, Said]) -> str:
+    """The highest phase with evidence that nothing said later has taken back."""
+    evidence = [
+        Evidence(RANK[phase], word.value, word.at)
+        for name, phase in EVIDENCE.items()
+        if (word := chosen.get(name)) is not None and word.value is not None
+    ]
+    stated = chosen.get("phase")
+    if stated is not None and stated.value is not None:
+        evidence.append(Evidence(RANK[stated.value], stated.at, stated.at))
+    voids = [void for void in (_suspended(chosen), _returned(chosen)) if void is not None]
+    standing = [one.rank for one in evidence if not any(void.hits(one) for void in voids)]
+    return PHASES[max(standing, default=0)]
+
+
+def _suspended(chosen: Mapping[str, Said]) -> Void | None:
+    """Boarding, once the departure is put off by far more than boarding takes."""
+    word = chosen.get("etd")
+    if word is None or word.value is None:
+        return None
+    etd = datetime.fromisoformat(word.value)
+    if etd - datetime.fromisoformat(word.at) <= SUSPENDED:
+        return None
+    return Void("boarding", "gate_closed", word.at, _text(etd - LONGEST_BOARDING))
+
+
+def _returned(chosen: Mapping[str, Said]) -> Void | None:
+    """Everything up to off block, once the aircraft is back at its gate."""
+    word = chosen.get("irregularity")
+    if word is None or word.value != "returned_to_gate":
+        return None
+    return Void("check_in", "off_block", word.at, word.at)
+
+
+def _text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

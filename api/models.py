@@ -1,0 +1,224 @@
+"""The tables of schema.sql as REST and ingest use them; schema.sql is the source of truth."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Computed, FetchedValue, ForeignKey, Identity, Text, cast, func
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.types import BigInteger, DateTime, Double, LargeBinary, SmallInteger
+
+
+class Base(DeclarativeBase):
+    """Column types for the annotations below."""
+
+    type_annotation_map = {  # noqa: RUF012
+        str: Text,
+        int: BigInteger,
+        float: Double,
+        datetime: DateTime(timezone=True),
+        bytes: LargeBinary,
+        list[str]: ARRAY(Text),
+        list[dict[str, Any]]: JSONB,
+        dict[str, Any]: JSONB,
+    }
+
+
+class Airline(Base):
+    __tablename__ = "airline"
+
+    iata: Mapped[str] = mapped_column(primary_key=True)
+    icao: Mapped[str | None]
+    name: Mapped[str]
+
+
+class Airport(Base):
+    __tablename__ = "airport"
+
+    iata: Mapped[str] = mapped_column(primary_key=True)
+    icao: Mapped[str | None]
+    name: Mapped[str]
+    city: Mapped[str]
+    country: Mapped[str]
+    tz: Mapped[str]
+    lat: Mapped[float | None]
+    lon: Mapped[float | None]
+    placeholder: Mapped[bool]
+
+
+class Feed(Base):
+    __tablename__ = "feed"
+
+    feed_id: Mapped[int] = mapped_column(SmallInteger, Identity(always=True), primary_key=True)
+    code: Mapped[str]
+    party: Mapped[str]
+    priority: Mapped[int] = mapped_column(SmallInteger)
+    synthetic: Mapped[bool]
+    max_silence: Mapped[timedelta | None]
+    refresh: Mapped[timedelta | None]
+    last_seen_at: Mapped[datetime | None]
+    last_source_ts: Mapped[datetime | None]
+    enabled: Mapped[bool] = mapped_column(server_default=FetchedValue())
+
+
+class FeedAuthority(Base):
+    __tablename__ = "feed_authority"
+
+    feed_id: Mapped[int] = mapped_column(SmallInteger, ForeignKey("feed.feed_id"), primary_key=True)
+    field_group: Mapped[str] = mapped_column(primary_key=True)
+    priority: Mapped[int] = mapped_column(SmallInteger)
+
+
+class FlightLeg(Base):
+    """Written by ingest alone; what the public sees of it is `public_state()`."""
+
+    __tablename__ = "flight_leg"
+
+    leg_id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    airline: Mapped[str]
+    flight_no: Mapped[int] = mapped_column(SmallInteger)
+    suffix: Mapped[str]
+    origin_date: Mapped[date]
+    dep_airport: Mapped[str] = mapped_column(ForeignKey("airport.iata"))
+    arr_airport: Mapped[str] = mapped_column(ForeignKey("airport.iata"))
+    key: Mapped[str] = mapped_column(Computed("leg_key(…)", persisted=True))
+    repeat_no: Mapped[int] = mapped_column(SmallInteger)
+    service_type: Mapped[str | None]
+    codeshares: Mapped[list[dict[str, Any]]]
+
+    std: Mapped[datetime | None]
+    std_initial: Mapped[datetime | None] = mapped_column(server_default=FetchedValue())
+    etd: Mapped[datetime | None]
+    atd: Mapped[datetime | None]
+    atot: Mapped[datetime | None]
+    sta: Mapped[datetime | None]
+    sta_initial: Mapped[datetime | None] = mapped_column(server_default=FetchedValue())
+    eta: Mapped[datetime | None]
+    eldt: Mapped[datetime | None]
+    aldt: Mapped[datetime | None]
+    ata: Mapped[datetime | None]
+
+    dep_terminal: Mapped[str | None]
+    dep_gate: Mapped[str | None]
+    dep_gate_was: Mapped[str | None] = mapped_column(server_default=FetchedValue())
+    dep_gate_at: Mapped[datetime | None] = mapped_column(server_default=FetchedValue())
+    dep_stand: Mapped[str | None]
+    check_in_from: Mapped[str | None]
+    check_in_to: Mapped[str | None]
+    check_in_open_at: Mapped[datetime | None]
+    check_in_close_at: Mapped[datetime | None]
+    gate_open_at: Mapped[datetime | None]
+    boarding_plan: Mapped[datetime | None]
+    boarding_est: Mapped[datetime | None]
+    boarding_at: Mapped[datetime | None]
+    gate_close_plan: Mapped[datetime | None]
+    gate_close_est: Mapped[datetime | None]
+    final_call_at: Mapped[datetime | None]
+    gate_close_at: Mapped[datetime | None]
+
+    arr_terminal: Mapped[str | None]
+    arr_gate: Mapped[str | None]
+    arr_gate_was: Mapped[str | None] = mapped_column(server_default=FetchedValue())
+    arr_gate_at: Mapped[datetime | None] = mapped_column(server_default=FetchedValue())
+    arr_stand: Mapped[str | None]
+    belts: Mapped[list[str]]
+    belts_was: Mapped[list[str]] = mapped_column(server_default=FetchedValue())
+    belts_at: Mapped[datetime | None] = mapped_column(server_default=FetchedValue())
+    first_bag_at: Mapped[datetime | None]
+    last_bag_at: Mapped[datetime | None]
+
+    aircraft_type: Mapped[str | None]
+    registration: Mapped[str | None]
+
+    phase: Mapped[str]
+    irregularity: Mapped[str]
+    divert_airport: Mapped[str | None] = mapped_column(ForeignKey("airport.iata"))
+    cancelled_at: Mapped[datetime | None]
+    next_info_at: Mapped[datetime | None]
+    public_remark: Mapped[str | None]
+    uncertain: Mapped[bool]
+    hidden: Mapped[bool]
+
+    best_dep: Mapped[datetime | None] = mapped_column(Computed("coalesce(…)", persisted=True))
+    best_arr: Mapped[datetime | None] = mapped_column(Computed("coalesce(…)", persisted=True))
+    version: Mapped[int] = mapped_column(server_default=FetchedValue())
+    created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    updated_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    confirmed_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+
+
+class CodeShareNumber(Base):
+    """Search index over `FlightLeg.codeshares`, kept by trigger."""
+
+    __tablename__ = "code_share"
+
+    leg_id: Mapped[int] = mapped_column(ForeignKey("flight_leg.leg_id"), primary_key=True)
+    airline: Mapped[str] = mapped_column(primary_key=True)
+    flight_no: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    suffix: Mapped[str] = mapped_column(primary_key=True)
+
+
+class LegStatement(Base):
+    """What one feed last said of one leg: {field: [value, source time, attempt]}."""
+
+    __tablename__ = "leg_statement"
+
+    leg_id: Mapped[int] = mapped_column(ForeignKey("flight_leg.leg_id"), primary_key=True)
+    feed_id: Mapped[int] = mapped_column(SmallInteger, ForeignKey("feed.feed_id"), primary_key=True)
+    fields: Mapped[dict[str, Any]]
+    as_of: Mapped[datetime]
+
+
+class LegChange(Base):
+    """The history of a leg; written by trigger."""
+
+    __tablename__ = "leg_change"
+
+    leg_id: Mapped[int] = mapped_column(ForeignKey("flight_leg.leg_id"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    source_ts: Mapped[datetime | None]
+    feed: Mapped[str | None]
+    changed: Mapped[dict[str, Any]]
+
+
+class Account(Base):
+    """A person, of whom nothing is known but the hash of a secret."""
+
+    __tablename__ = "account"
+
+    account_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=FetchedValue())
+    credential_hash: Mapped[bytes]
+    locale: Mapped[str] = mapped_column(server_default=FetchedValue())
+    created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+
+
+class Device(Base):
+    """A push target; it belongs to the account that registered it last."""
+
+    __tablename__ = "device"
+
+    device_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=FetchedValue())
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.account_id"))
+    platform: Mapped[str]
+    kind: Mapped[str]
+    target: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    last_ok_at: Mapped[datetime | None]
+    dead_at: Mapped[datetime | None]
+    dead_reason: Mapped[str | None]
+
+
+class Follow(Base):
+    __tablename__ = "follow"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.account_id"), primary_key=True)
+    leg_id: Mapped[int] = mapped_column(ForeignKey("flight_leg.leg_id"), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+
+
+def public_state() -> ColumnElement[str]:
+    """The leg as everyone may see it: JSON text from the one SQL function that builds it."""
+    return cast(func.public_state(Base.metadata.tables["flight_leg"].table_valued()), Text)

@@ -1,0 +1,126 @@
+"""The table of routes: what REST answers, and with what."""
+
+from collections.abc import Awaitable, Callable
+from functools import cache
+from importlib.metadata import version
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from api.airports import list_airports, read_airport
+from api.auth import create_account, mint_token
+from api.devices import delete_device, put_device
+from api.endpoint import Api, Operation
+from api.flights import list_flights, read_flight
+from api.follows import delete_follow, list_follows, put_follow
+from api.openapi import document
+from api.operations import qr_code
+from api.problems import SECURITY, request_id
+from api.schemas import (
+    AccountCreated,
+    Airports,
+    AirportView,
+    ConnectionToken,
+    DevicePut,
+    DeviceView,
+    FlightsQuery,
+    Follows,
+    FollowView,
+    LegState,
+    LegStates,
+    QrQuery,
+)
+
+
+async def openapi(api: Api, request: Request) -> Response:
+    """This description of the API."""
+    return Response(
+        _document(), headers={"Cache-Control": "no-cache"}, media_type="application/json"
+    )
+
+
+@cache
+def _document() -> bytes:
+    return msgspec.json.encode(document(OPERATIONS, version("gatecast")))
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        method="GET", path="/api/flights", call=list_flights, query=FlightsQuery,
+        summary="Departures or arrivals of an airport by scheduled time", answers={200: LegStates},
+    ),
+    Operation(
+        method="GET", path="/api/flights/{leg_key}", call=read_flight,
+        summary="The public state of one leg", answers={200: LegState, 304: None},
+        errors=(400, 404),
+    ),
+    Operation(
+        method="GET", path="/api/airports", call=list_airports,
+        summary="Airports with movements now", answers={200: Airports},
+    ),
+    Operation(
+        method="GET", path="/api/airports/{iata}", call=read_airport,
+        summary="One airport", answers={200: AirportView}, errors=(400, 404),
+    ),
+    Operation(
+        method="POST", path="/api/accounts", call=create_account,
+        summary="Make an anonymous account", answers={201: AccountCreated},
+    ),
+    Operation(
+        method="POST", path="/api/me/token", call=mint_token, signed_in=True,
+        summary="A token for the WebSocket", answers={200: ConnectionToken},
+    ),
+    Operation(
+        method="GET", path="/api/me/follows", call=list_follows, signed_in=True,
+        summary="The legs that the account follows", answers={200: Follows},
+    ),
+    Operation(
+        method="PUT", path="/api/me/follows/{leg_key}", call=put_follow, signed_in=True,
+        summary="Follow a leg", answers={200: FollowView}, errors=(400, 404, 409),
+    ),
+    Operation(
+        method="DELETE", path="/api/me/follows/{leg_key}", call=delete_follow, signed_in=True,
+        summary="Follow a leg no longer", answers={204: None}, errors=(400,),
+    ),
+    Operation(
+        method="PUT", path="/api/me/devices/{device_id}", call=put_device, signed_in=True,
+        summary="Register a push target", body=DevicePut, answers={200: DeviceView}, errors=(409,),
+    ),
+    Operation(
+        method="DELETE", path="/api/me/devices/{device_id}", call=delete_device, signed_in=True,
+        summary="Forget a push target", answers={204: None}, errors=(400,),
+    ),
+    Operation(
+        method="GET", path="/api/qr.svg", call=qr_code, query=QrQuery,
+        summary="A QR code that leads to a page", answers={200: str}, media_type="image/svg+xml",
+    ),
+    Operation(
+        method="GET", path="/openapi.json", call=openapi,
+        summary="This document", answers={200: dict},
+    ),
+)  # fmt: skip
+
+
+def routes(api: Api) -> list[BaseRoute]:
+    """The REST API; the paths of one resource keep their order in the table."""
+    by_path: dict[str, dict[str, Operation]] = {}
+    for operation in OPERATIONS:
+        by_path.setdefault(operation.path, {})[operation.method] = operation
+    return [
+        Route(path, _endpoint(api, operations), methods=list(operations))
+        for path, operations in by_path.items()
+    ]
+
+
+def _endpoint(
+    api: Api, operations: dict[str, Operation]
+) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
+        response = await operations[method].call(api, request)
+        response.headers.update({**SECURITY, "X-Request-Id": request_id(request)})
+        return response
+
+    return endpoint

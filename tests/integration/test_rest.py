@@ -1,0 +1,544 @@
+"""The REST API over a real PostgreSQL, asked as a client would."""
+
+import asyncio
+import re
+import xml.etree.ElementTree
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import msgspec
+import pytest
+from sqlalchemy import text
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api.database import create_schema, open_engine, open_sessions
+from api.endpoint import Api
+from api.feed import Patch, PatchKey
+from api.ingest import Ingest
+from api.problems import exception_handlers
+from api.routes import OPERATIONS, routes
+from api.schemas import LegState
+from realtime.settings import Settings
+from realtime.tokens import Tokens
+from tests.support.postgres import PostgresServer
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+DAY = (NOW + timedelta(hours=1)).date()
+TOKENS = Tokens("secret of the tests")
+DEVICE = {"platform": "android", "kind": "fid", "target": "fid-of-a-phone"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    postgres = PostgresServer(create_schema)
+    asyncio.run(postgres.start())
+    yield postgres
+    asyncio.run(postgres.stop())
+
+
+class World:
+    """A database, the API over it, and a client."""
+
+    def __init__(self, dsn: str) -> None:
+        self.engine = open_engine(dsn)
+        self.ingest = Ingest(self.engine, lambda: None)
+        settings = Settings(public_url="https://gates.example")
+        api = Api(open_sessions(self.engine), TOKENS, settings)
+        app = Starlette(
+            routes=[Route("/breaks", breaks), *routes(api)], exception_handlers=exception_handlers
+        )
+        transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+        self.client = httpx2.AsyncClient(transport=transport, base_url="http://test")
+
+    async def close(self) -> None:
+        await self.client.aclose()
+        await self.engine.dispose()
+
+    async def write(self, statement: str, **values: Any) -> None:
+        async with self.engine.begin() as connection:
+            await connection.execute(text(statement), values)
+
+    async def rows(self, query: str) -> list[Any]:
+        async with self.engine.begin() as connection:
+            return [tuple(row) for row in await connection.execute(text(query))]
+
+    async def leg(self, number: int, hours: float = 1, **values: Any) -> str:
+        """A leg JFK-MCO that leaves in so many hours; its key."""
+        key = PatchKey(airline="B6", number=number, origin_date=DAY, dep="JFK", arr="MCO")
+        times = {"std": at(hours), "sta": at(hours + 3)}
+        said = Patch(key=key, source_ts=datetime.now(UTC), set={**times, **values})
+        (result,) = await self.ingest.apply("operator", [said])
+        assert result.outcome == "applied"
+        return result.key
+
+    async def account(self) -> dict[str, str]:
+        """A new account's headers."""
+        answer = await self.client.post("/api/accounts")
+        return {"Authorization": f"Bearer {answer.json()['credential']}"}
+
+
+async def breaks(_: Request) -> Response:
+    raise RuntimeError("SELECT secret FROM stack")
+
+
+@pytest.fixture
+async def world(server: PostgresServer) -> AsyncIterator[World]:
+    async with server.database("rest") as dsn:
+        world = World(dsn)
+        yield world
+        await world.close()
+
+
+def at(hours: float) -> str:
+    return (NOW + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def keys(answer: httpx2.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [leg["key"].partition("-")[0] for leg in answer.json()["items"]]
+
+
+def problem(answer: httpx2.Response, status: int, slug: str | None = None) -> dict[str, Any]:
+    """The problem that this answer is; every error answer must look like this."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    details: dict[str, Any] = answer.json()
+    assert details["status"] == status
+    assert details["title"]
+    assert details["detail"]
+    assert details["instance"] == answer.request.url.path
+    assert details["request_id"] == answer.headers["x-request-id"]
+    assert details["type"] == (f"urn:gatecast:problem:{slug}" if slug else "about:blank")
+    return details
+
+
+# Flights
+
+
+async def test_departures_are_those_of_the_window_by_scheduled_time(world: World) -> None:
+    for number, hours in ((1, 5), (2, 1), (3, 13), (4, -3), (5, -1), (6, 1)):
+        await world.leg(number, hours)
+    await world.leg(7, 2, hidden=True)
+    answer = await world.client.get("/api/flights?airport=JFK&direction=departures")
+    assert keys(answer) == ["B65", "B62", "B66", "B61"]
+    assert answer.json()["next"] is None
+    assert "link" not in answer.headers
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    arrivals = await world.client.get("/api/flights?airport=MCO&direction=arrivals")
+    assert keys(arrivals) == ["B64", "B65", "B62", "B66", "B61"]
+    assert keys(await world.client.get("/api/flights?airport=MCO")) == []
+
+
+async def test_the_window_counts_best_time_and_can_be_chosen(world: World) -> None:
+    await world.leg(1, 1)
+    await world.leg(2, -3, etd=at(0.5))
+    await world.leg(3, 30)
+    assert keys(await world.client.get("/api/flights?airport=JFK")) == ["B62", "B61"]
+    later = {"airport": "JFK", "from": at(29), "to": at(31)}
+    assert keys(await world.client.get("/api/flights", params=later)) == ["B63"]
+
+
+async def test_a_diverted_leg_is_an_arrival_at_both_airports(world: World) -> None:
+    await world.leg(1, irregularity="diverted", divert_airport="TPA")
+    for airport in ("MCO", "TPA"):
+        query = f"/api/flights?airport={airport}&direction=arrivals"
+        assert keys(await world.client.get(query)) == ["B61"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7])
+async def test_pages_hold_every_leg_once_while_time_and_legs_move(world: World, limit: int) -> None:
+    for number in range(1, 8):
+        await world.leg(number, 1 if number < 4 else number)
+    pages, url = [], f"/api/flights?airport=JFK&limit={limit}"
+    answer = await world.client.get(url)
+    while answer.json()["next"] is not None:
+        pages.append(keys(answer))
+        assert len(pages[-1]) == limit
+        await world.leg(99, 0.5 - len(pages) / 10)
+        await world.write("SELECT start_replay(:now, 1)", now=NOW + timedelta(hours=6))
+        link = re.fullmatch(r'<(.+)>; rel="next"', answer.headers["link"])
+        assert link is not None
+        answer = await world.client.get(link[1])
+    pages.append(keys(answer))
+    assert [key for page in pages for key in page] == [f"B6{number}" for number in range(1, 8)]
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("", "airport"),
+        ("airport=jfk", "airport"),
+        ("airport=JFK%0a", "airport"),
+        ("airport=JFK&direction=sideways", "direction"),
+        ("airport=JFK&limit=201", "limit"),
+        ("airport=JFK&limit=0", "limit"),
+        ("airport=JFK&limit=ten", "limit"),
+        ("airport=JFK&from=2026-03-01T10:00:00", "from"),
+        ("airport=JFK&from=yesterday", "from"),
+        ("airport=JFK&from=2026-03-02T10:00:00Z&to=2026-03-01T10:00:00Z", "to"),
+        ("airport=JFK&from=2026-03-02T10:00:00Z&to=2027-03-01T10:00:00Z", "to"),
+        ("airport=JFK&gate=22", "gate"),
+    ],
+)
+async def test_a_wrong_parameter_is_named(world: World, query: str, parameter: str) -> None:
+    details = problem(await world.client.get(f"/api/flights?{query}"), 400, "bad-query")
+    assert [fault["parameter"] for fault in details["errors"]] == [parameter]
+
+
+async def test_a_window_at_the_end_of_time_is_refused_or_empty(world: World) -> None:
+    for query in ("from=9999-12-31T23:59:59Z", "to=0001-01-01T00:00:00Z"):
+        answer = await world.client.get(f"/api/flights?airport=JFK&{query}")
+        problem(answer, 400, "bad-query")
+
+
+async def test_only_a_cursor_of_this_list_is_taken(world: World) -> None:
+    for number in (1, 2, 3):
+        await world.leg(number)
+    page = await world.client.get("/api/flights?airport=JFK&limit=1")
+    cursor = page.json()["next"]
+    assert keys(await world.client.get(f"/api/flights?airport=JFK&after={cursor}")) == [
+        "B62",
+        "B63",
+    ]
+    for query in (
+        "airport=JFK&after=x",
+        "airport=JFK&after=%00",
+        "airport=JFK&after=ä",
+        f"airport=JFK&after={cursor[:-8]}",
+        f"airport=JFK&after={cursor * 9}",
+        f"airport=MCO&after={cursor}",
+        f"airport=JFK&direction=arrivals&after={cursor}",
+    ):
+        details = problem(await world.client.get(f"/api/flights?{query}"), 400, "bad-cursor")
+        assert details["errors"][0]["parameter"] == "after"
+
+
+async def test_a_leg_is_its_public_state_as_the_database_makes_it(world: World) -> None:
+    key = await world.leg(9, dep_gate="B22", public_remark="<img onerror=alert(1)> ü")
+    answer = await world.client.get(f"/api/flights/{key}")
+    ((state,),) = await world.rows("SELECT public_state(l) FROM flight_leg l")
+    assert answer.json() == state
+    assert answer.headers["content-type"] == "application/json"
+    known = msgspec.json.decode(answer.content, type=LegState)
+    assert (known.dep_gate, known.version) == ("B22", 1)
+
+
+async def test_a_leg_that_did_not_change_is_not_sent_again(world: World) -> None:
+    key = await world.leg(9)
+    url = f"/api/flights/{key}"
+    etag = (await world.client.get(url)).headers["etag"]
+    assert re.fullmatch(r'"\d+-1"', etag)
+    for tags in (etag, f"W/{etag}", f'"x", {etag}', "*"):
+        again = await world.client.get(url, headers={"If-None-Match": tags})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+    await world.leg(9, dep_gate="B22")
+    changed = await world.client.get(url, headers={"If-None-Match": etag})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != etag
+
+
+async def test_leg_keys_are_malformed_or_unknown(world: World) -> None:
+    for key in ("B69", "b69-2013-03-08-JFK-MCO", "B69-2013-02-30-JFK-MCO", "%00", "B69'--"):
+        problem(await world.client.get(f"/api/flights/{key}"), 400, "bad-leg-key")
+    unknown = "B69-2013-03-08-JFK-MCO"
+    problem(await world.client.get(f"/api/flights/{unknown}"), 404, "unknown-leg")
+
+
+# Airports
+
+
+async def test_airports_with_movements_are_counted(world: World) -> None:
+    await world.leg(1)
+    await world.leg(2, 20)
+    await world.write("INSERT INTO airport (iata, name) VALUES ('EWR', 'Newark')")
+    items = (await world.client.get("/api/airports")).json()["items"]
+    assert [(a["iata"], a["departures"], a["arrivals"]) for a in items] == [
+        ("JFK", 1, 0),
+        ("MCO", 0, 1),
+    ]
+
+
+async def test_one_airport(world: World) -> None:
+    await world.write(
+        "INSERT INTO airport (iata, name, city, tz, lat) VALUES"
+        " ('EWR', 'Newark Liberty', 'Newark', 'America/New_York', 40.7)"
+    )
+    answer = await world.client.get("/api/airports/EWR")
+    assert answer.json() == {
+        "iata": "EWR", "name": "Newark Liberty", "city": "Newark", "tz": "America/New_York",
+        "lat": 40.7,
+    }  # fmt: skip
+    problem(await world.client.get("/api/airports/XXX"), 404, "unknown-airport")
+    for code in ("ewr", "KEWR", "E1R", "ÄÖÜ"):
+        problem(await world.client.get(f"/api/airports/{code}"), 400, "bad-airport")
+
+
+# Accounts
+
+
+async def test_an_account_has_a_credential_of_which_only_the_hash_is_kept(world: World) -> None:
+    answer = await world.client.post("/api/accounts")
+    assert answer.status_code == 201
+    assert answer.headers["cache-control"] == "no-store"
+    assert "set-cookie" not in answer.headers
+    account, credential = answer.json()["account"], answer.json()["credential"]
+    prefix, name, secret = credential.split("_", 2)
+    assert (prefix, name) == ("gca", account)
+    assert len(secret) == 43
+    assert secret not in str(await world.rows("SELECT row_to_json(a)::text FROM account a"))
+    headers = {"Authorization": f"Bearer {credential}"}
+    token = (await world.client.post("/api/me/token", headers=headers)).json()
+    assert token["expires_in"] == 600
+    assert TOKENS.verify(token["token"], datetime.now(UTC)).account_id == account
+
+
+async def test_every_operation_of_an_account_needs_its_credential(world: World) -> None:
+    credential = (await world.account())["Authorization"].removeprefix("Bearer ")
+    other = (await world.account())["Authorization"].removeprefix("Bearer ")
+    swapped = "_".join([*credential.split("_")[:2], other.split("_", 2)[2]])
+    wrong = [
+        None, "", "Bearer", "Bearer x", f"Basic {credential}", f"Bearer {credential[:-1]}",
+        f"Bearer {swapped}", f"Bearer gca_{uuid4()}_{'A' * 43}", f"Bearer gca_{uuid4()}_",
+        "Bearer gca_x_y", "Bearer gca_\u00fc_\u00fc",
+    ]  # fmt: skip
+    private = [operation for operation in OPERATIONS if operation.path.startswith("/api/me/")]
+    assert all(operation.signed_in for operation in private)
+    for operation in private:
+        path = operation.path.format(leg_key="B69-2013-03-08-JFK-MCO", device_id=uuid4())
+        for value in wrong:
+            headers = [(b"Cookie", f"credential={credential}".encode())]
+            if value is not None:
+                headers.append((b"Authorization", value.encode("latin-1")))
+            answer = await world.client.request(operation.method, path, headers=headers)
+            problem(answer, 401)
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+    accepted = await world.client.get(
+        "/api/me/follows", headers={"Authorization": f"bearer {credential}"}
+    )
+    assert accepted.status_code == 200
+
+
+# Follows
+
+
+async def test_legs_are_followed_listed_and_left(world: World) -> None:
+    first, second = await world.leg(1), await world.leg(2)
+    me, other = await world.account(), await world.account()
+    made = await world.client.put(f"/api/me/follows/{first}", headers=me)
+    assert made.status_code == 200
+    assert made.json()["leg_key"] == first
+    again = await world.client.put(f"/api/me/follows/{first}", headers=me)
+    assert again.json() == made.json()
+    await world.client.put(f"/api/me/follows/{second}", headers=me)
+    listed = (await world.client.get("/api/me/follows", headers=me)).json()
+    assert [item["leg_key"] for item in listed["items"]] == [second, first]
+    assert (await world.client.get("/api/me/follows", headers=other)).json() == {"items": []}
+    await world.client.delete(f"/api/me/follows/{first}", headers=other)
+    for _ in range(2):
+        gone = await world.client.delete(f"/api/me/follows/{first}", headers=me)
+        assert (gone.status_code, gone.content) == (204, b"")
+    listed = (await world.client.get("/api/me/follows", headers=me)).json()
+    assert [item["leg_key"] for item in listed["items"]] == [second]
+
+
+async def test_only_a_known_leg_can_be_followed(world: World) -> None:
+    me = await world.account()
+    unknown = "/api/me/follows/B69-2013-03-08-JFK-MCO"
+    problem(await world.client.put(unknown, headers=me), 404, "unknown-leg")
+    problem(await world.client.put("/api/me/follows/B69", headers=me), 400, "bad-leg-key")
+    problem(await world.client.delete("/api/me/follows/B69", headers=me), 400, "bad-leg-key")
+    assert (await world.client.delete(unknown, headers=me)).status_code == 204
+
+
+async def test_an_account_follows_at_most_200_legs_also_at_once(world: World) -> None:
+    me = await world.account()
+    made = [await world.leg(number) for number in range(1, 6)]
+    await world.write(
+        "INSERT INTO flight_leg (airline, flight_no, origin_date, dep_airport, arr_airport, std)"
+        " SELECT 'ZZ', n, '2026-03-01', 'JFK', 'MCO', wall_now() FROM generate_series(1, 198) n"
+    )
+    await world.write(
+        "INSERT INTO follow SELECT account_id, leg_id FROM account, flight_leg WHERE airline = 'ZZ'"
+    )
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(world.client.put(f"/api/me/follows/{key}", headers=me))
+            for key in made
+        ]
+    statuses = sorted(task.result().status_code for task in tasks)
+    assert statuses == [200, 200, 409, 409, 409]
+    refused = next(task.result() for task in tasks if task.result().status_code == 409)
+    problem(refused, 409, "too-many-follows")
+    ((count,),) = await world.rows("SELECT count(*) FROM follow")
+    assert count == 200
+
+
+# Devices
+
+
+async def test_a_device_is_registered_renewed_and_forgotten(world: World) -> None:
+    me, url = await world.account(), f"/api/me/devices/{uuid4()}"
+    made = await world.client.put(url, headers=me, json=DEVICE)
+    assert made.status_code == 200
+    assert "target" not in made.json()
+    await world.write("UPDATE device SET dead_at = wall_now(), dead_reason = 'gone'")
+    renewed = await world.client.put(url, headers=me, json=DEVICE | {"target": "another-target"})
+    assert renewed.json() == made.json()
+    assert await world.rows("SELECT target, dead_at, dead_reason FROM device") == [
+        ("another-target", None, None)
+    ]
+    for _ in range(2):
+        assert (await world.client.delete(url, headers=me)).status_code == 204
+    assert await world.rows("SELECT count(*) FROM device") == [(0,)]
+
+
+async def test_a_target_belongs_to_the_account_that_registered_it_last(world: World) -> None:
+    old, new, phone = await world.account(), await world.account(), uuid4()
+    await world.client.put(f"/api/me/devices/{uuid4()}", headers=old, json=DEVICE)
+    await world.client.put(f"/api/me/devices/{phone}", headers=new, json=DEVICE)
+    owner = "SELECT device_id FROM device"
+    assert await world.rows(owner) == [(phone,)]
+    moved = await world.client.put(f"/api/me/devices/{phone}", headers=old, json=DEVICE)
+    assert moved.status_code == 200
+    assert await world.rows(owner) == [(phone,)]
+    await world.client.delete(f"/api/me/devices/{phone}", headers=new)
+    assert await world.rows(owner) == [(phone,)]
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(
+                world.client.put(f"/api/me/devices/{uuid4()}", headers=who, json=DEVICE)
+            )
+            for who in (old, new, old, new)
+        ]
+    assert [task.result().status_code for task in tasks] == [200] * 4
+    assert len(await world.rows(owner)) == 1
+
+
+async def test_the_device_of_another_account_cannot_be_overwritten(world: World) -> None:
+    victim, thief, phone = await world.account(), await world.account(), uuid4()
+    await world.client.put(f"/api/me/devices/{phone}", headers=victim, json=DEVICE)
+    mine = DEVICE | {"target": "fid-of-the-thief"}
+    taken = await world.client.put(f"/api/me/devices/{phone}", headers=thief, json=mine)
+    problem(taken, 409, "device-id-taken")
+    await world.client.delete(f"/api/me/devices/{phone}", headers=thief)
+    assert await world.rows("SELECT target FROM device") == [(DEVICE["target"],)]
+
+
+async def test_an_account_has_at_most_10_devices(world: World) -> None:
+    me, urls = await world.account(), [f"/api/me/devices/{uuid4()}" for _ in range(11)]
+    answers = [
+        await world.client.put(url, headers=me, json=DEVICE | {"target": f"target-{n:04}"})
+        for n, url in enumerate(urls)
+    ]
+    assert [answer.status_code for answer in answers] == [200] * 10 + [409]
+    problem(answers[-1], 409, "too-many-devices")
+    again = await world.client.put(urls[0], headers=me, json=DEVICE)
+    assert again.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"platform": "pager"}, "/platform"),
+        ({"kind": None}, "/kind"),
+        ({"target": "short"}, "/target"),
+        ({"target": "x" * 1025}, "/target"),
+        ({"target": "with a blank"}, "/target"),
+        ({"target": "with-a-zero-\0"}, "/target"),
+        ({"target": "with-a-line\n"}, "/target"),
+        ({"account_id": "0"}, "/account_id"),
+    ],
+)
+async def test_a_fault_in_a_body_has_its_place(
+    world: World, change: dict[str, Any], pointer: str
+) -> None:
+    url = f"/api/me/devices/{uuid4()}"
+    answer = await world.client.put(url, headers=await world.account(), json=DEVICE | change)
+    details = problem(answer, 422, "bad-body")
+    assert [fault["pointer"] for fault in details["errors"]] == [pointer]
+
+
+async def test_bodies_are_json_and_small(world: World) -> None:
+    url, me = f"/api/me/devices/{uuid4()}", await world.account()
+    put, as_json = world.client.put, {**me, "Content-Type": "application/json"}
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b" " * 1024
+
+    problem(await put(url, headers=me, content=b"{}"), 415)
+    problem(await put(url, headers={**me, "Content-Type": "text/plain"}, content=b"{}"), 415)
+    for body in (b"", b"{", b"\xff", b'{"target":"\\ud800"}', b'{"platform":' + b"[" * 60_000):
+        assert (await put(url, headers=as_json, content=body)).status_code in (400, 422)
+    problem(await put(url, headers=as_json, content=b"{"), 400, "bad-json")
+    problem(await put(url, headers=as_json, content=b" " * 65_537), 413)
+    problem(await put(url, headers=as_json, content=endless()), 413)
+    problem(await put("/api/me/devices/x", headers=me, json=DEVICE), 400, "bad-device-id")
+    charset = {**me, "Content-Type": "Application/JSON; charset=utf-8"}
+    body = msgspec.json.encode(DEVICE)
+    assert (await put(url, headers=charset, content=body)).status_code == 200
+
+
+# The rest
+
+
+async def test_a_qr_code_leads_to_a_page_of_ours(world: World) -> None:
+    answer = await world.client.get("/api/qr.svg", params={"path": "/f/B69-2013-03-08-JFK-MCO"})
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert xml.etree.ElementTree.fromstring(answer.text).tag.endswith("svg")
+    other = await world.client.get("/api/qr.svg", params={"path": "/"})
+    assert other.text != answer.text
+    for path in (
+        "",
+        "f",
+        "//evil.example",
+        "/\\evil.example",
+        "/ä",
+        "/a b",
+        "/" + "x" * 200,
+        "/\n",
+    ):
+        details = problem(
+            await world.client.get("/api/qr.svg", params={"path": path}), 400, "bad-query"
+        )
+        assert details["errors"][0]["parameter"] == "path"
+
+
+async def test_the_description_of_the_api_is_served(world: World) -> None:
+    answer = await world.client.get("/openapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["paths"].keys() == {operation.path for operation in OPERATIONS}
+
+
+async def test_errors_of_the_framework_are_problems_too(world: World) -> None:
+    problem(await world.client.get("/api/nothing"), 404)
+    refused = await world.client.post("/api/flights")
+    problem(refused, 405)
+    assert set(refused.headers["allow"].split(", ")) == {"GET", "HEAD"}
+    both = await world.client.patch("/api/me/follows/B69-2013-03-08-JFK-MCO")
+    assert set(both.headers["allow"].split(", ")) == {"DELETE", "PUT"}
+
+
+async def test_a_fault_of_ours_tells_nothing_of_the_inside(world: World) -> None:
+    answer = await world.client.get("/breaks")
+    problem(answer, 500)
+    for inside in ("SELECT", "secret", "Traceback", "RuntimeError", ".py"):
+        assert inside not in answer.text
+
+
+async def test_a_database_that_is_away_is_a_503(world: World, server: PostgresServer) -> None:
+    await world.leg(1)
+    ((name,),) = await world.rows("SELECT current_database()")
+    await server.drop_database(name)
+    for _ in range(3):
+        answer = await world.client.get("/api/flights?airport=JFK")
+        problem(answer, 503, "database-away")
+        assert answer.headers["retry-after"]

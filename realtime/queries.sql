@@ -210,7 +210,7 @@ groups AS (
           WHERE (o.account_id, o.leg_id) = (l.account_id, l.leg_id) ORDER BY k) AS kinds
   FROM locked l GROUP BY account_id, leg_id
   HAVING count(*) = (SELECT count(*) FROM delivery d WHERE d.account_id = l.account_id
-    AND d.leg_id = l.leg_id AND d.state IN ('pending','claimed'))),
+    AND d.leg_id = l.leg_id AND d.state = 'pending')),
 ended AS (
   UPDATE delivery d SET state = 'superseded', reason = 'version ' || g.newest || ' is newer',
     done_at = wall_now(), worker = $1

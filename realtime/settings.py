@@ -46,7 +46,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     drain_delay: Seconds = 5.0
 
 
-def load_settings(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+def load_settings(
+    environ: Mapping[str, str] | None = None, overrides: Mapping[str, Any] | None = None
+) -> Settings:
     """Read the environment and `.env`; `overrides` (from the command line) win, None is ignored."""
     found = os.environ if environ is None else environ
     given: dict[str, Any] = {}
@@ -54,7 +56,7 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: object)
         if name.startswith(PREFIX):
             field, text = _field(name, value)
             given[field] = text
-    given.update({name: value for name, value in overrides.items() if value is not None})
+    given |= {name: value for name, value in (overrides or {}).items() if value is not None}
     try:
         return msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:

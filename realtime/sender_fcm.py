@@ -1,0 +1,213 @@
+"""Notices to phones and browsers by Firebase Cloud Messaging; the only importer of its SDK."""
+
+import asyncio
+import hashlib
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import firebase_admin
+import structlog
+from firebase_admin import credentials, exceptions, messaging
+from google.auth.credentials import Credentials
+from google.auth.exceptions import GoogleAuthError
+from google.auth.transport.requests import Request
+from google.oauth2.service_account import Credentials as ServiceAccount
+from requests.exceptions import RequestException
+
+from realtime.sender import Notice, Outcome, Sent, Target
+
+AT_ONCE = 90  # above about 100 streams on its one connection the SDK's client begins to fail
+HTTP_TIMEOUT = 10.0
+SEND_DEADLINE = 15.0  # the SDK repeats a 503 four times by itself
+RENEW_BEFORE = timedelta(minutes=6)
+MAX_TTL = 28 * 86_400
+QUOTA_PAUSE = 60.0
+
+
+class HeldToken(Credentials):
+    """The access token that `renew` fetched; the SDK itself would fetch it on the event loop."""
+
+    def __init__(self, account: ServiceAccount) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.account = account
+        self.refused = False
+
+    def needs_renewal(self) -> bool:
+        """Missing, near its end, or answered with 401."""
+        expiry: datetime | None = self.account.expiry  # naive, in UTC
+        now = datetime.now(UTC).replace(tzinfo=None)
+        return self.refused or expiry is None or expiry - now < RENEW_BEFORE
+
+    def renew(self) -> None:
+        """Fetch a token; blocks, and raises GoogleAuthError or RequestException."""
+        request = partial(Request(), timeout=HTTP_TIMEOUT)
+        self.account.refresh(request)  # type: ignore[no-untyped-call]
+        self.refused = False
+
+    def before_request(self, request: Any, method: str, url: str, headers: Any) -> None:
+        """Called by the SDK for each request."""
+        headers["authorization"] = f"Bearer {self.account.token}"
+
+    def refresh(self, request: Any) -> None:
+        """Called by the SDK after a 401."""
+        self.refused = True
+
+
+class FcmSender:
+    """One app object of the SDK with one HTTP/2 connection, for one event loop."""
+
+    def __init__(self, account: Path | Mapping[str, str], url: str) -> None:
+        """Blocks for some 100 ms: `open` does it in a thread."""
+        given = str(account) if isinstance(account, Path) else dict(account)
+        certificate = credentials.Certificate(given)
+        self._token = HeldToken(certificate.get_credential())
+        options = {"projectId": certificate.project_id, "httpTimeout": HTTP_TIMEOUT}
+        self._app = firebase_admin.initialize_app(
+            self._token, options, name=f"gatecast-{secrets.token_hex(4)}"
+        )
+        # The SDK has no setting for the address; this sets it for one app only.
+        self._service = messaging._get_messaging_service(self._app)
+        self._service._fcm_url = f"{url}/v1/projects/{certificate.project_id}/messages:send"
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._renewing = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, account: Path | Mapping[str, str], url: str) -> Self:
+        """A sender for a service account, given as a file or as its contents."""
+        return await asyncio.to_thread(cls, account, url)
+
+    async def send(self, sends: Sequence[tuple[Target, Notice]]) -> list[Sent]:
+        """One outcome for each pair, in order."""
+        fault = await self._renew_token()
+        if fault is not None:
+            return [fault] * len(sends)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._send(*pair), name="fcm send") for pair in sends]
+        return [task.result() for task in tasks]
+
+    async def close(self) -> None:
+        """Close the connection and give the app object back."""
+        # delete_app closes the client under a loop of its own, which a running loop forbids; on a
+        # client that is already closed that does nothing.
+        await self._service._async_client.aclose()
+        await asyncio.to_thread(firebase_admin.delete_app, self._app)
+
+    async def _renew_token(self) -> Sent | None:
+        async with self._renewing:
+            if not self._token.needs_renewal():
+                return None
+            try:
+                await asyncio.to_thread(self._token.renew)
+            except (GoogleAuthError, RequestException) as error:
+                structlog.get_logger().error("no access token from Google", error=str(error))
+                return Sent(Outcome.RETRY, f"no access token: {error}")
+        return None
+
+    async def _send(self, target: Target, notice: Notice) -> Sent:
+        async with self._slots:
+            try:
+                async with asyncio.timeout(SEND_DEADLINE):
+                    batch = await messaging.send_each_async(
+                        [fcm_message(target, notice, time.time())], app=self._app
+                    )
+            except TimeoutError:
+                return Sent(Outcome.RETRY, "no answer")
+            except exceptions.FirebaseError as error:
+                return outcome(error)
+            except ValueError as error:
+                structlog.get_logger().error("not a valid push", id=notice.id, error=str(error))
+                return Sent(Outcome.REFUSED, f"not valid: {error}")
+        (answer,) = batch.responses
+        if answer.success:
+            return Sent(Outcome.ACCEPTED, answer.message_id)
+        return outcome(answer.exception)
+
+
+def outcome(error: exceptions.FirebaseError) -> Sent:
+    """What an error of the SDK means for the notice and its target."""
+    detail = f"{type(error).__name__}: {error}"
+    match error:
+        case messaging.UnregisteredError():
+            return Sent(Outcome.GONE, "UNREGISTERED")
+        case messaging.SenderIdMismatchError():
+            structlog.get_logger().error("the target belongs to another project", error=detail)
+            return Sent(Outcome.REFUSED, detail)
+        case exceptions.InvalidArgumentError():
+            return Sent(Outcome.REFUSED, detail)
+        case exceptions.NotFoundError():
+            # Not about the target: the project or the address is wrong.
+            structlog.get_logger().error("FCM does not know the project", error=detail)
+            return Sent(Outcome.RETRY, detail)
+        case exceptions.ResourceExhaustedError():
+            return Sent(Outcome.RETRY, detail, retry_after(error) or QUOTA_PAUSE)
+    return Sent(Outcome.RETRY, detail, retry_after(error))
+
+
+def retry_after(error: exceptions.FirebaseError) -> float | None:
+    """Seconds that the provider asked for; a date counts as nothing."""
+    response = error.http_response
+    named = "" if response is None else response.headers.get("Retry-After", "")
+    return float(named) if named.isascii() and named.isdigit() else None
+
+
+def fcm_message(target: Target, notice: Notice, now: float) -> messaging.Message:
+    """The push for one target; a later one about the same leg replaces it on the device."""
+    ttl = min(max(notice.ttl, 1), MAX_TTL)
+    expires = str(int(now + ttl))
+    push = messaging.Message(data=payload(notice, expires))
+    # Not by the constructor: it warns that tokens are deprecated, and old apps still have them.
+    setattr(push, target.kind, target.target)
+    topic = hashlib.sha256(notice.leg_key.encode()).hexdigest()[:32]
+    match target.platform:
+        case "android":
+            # No collapse_key: a device keeps four of them only, and which is undefined.
+            push.android = messaging.AndroidConfig(
+                priority="high" if notice.urgent else "normal", ttl=timedelta(seconds=ttl)
+            )
+        case "ios":
+            push.apns = apns(notice, topic, expires)
+        case _:
+            urgency = "high" if notice.urgent else "normal"
+            push.webpush = messaging.WebpushConfig(
+                headers={"Topic": topic, "TTL": str(ttl), "Urgency": urgency}
+            )
+    return push
+
+
+def payload(notice: Notice, expires: str) -> dict[str, str]:
+    """What the device gets to know, all strings; `exp` is wall time in Unix seconds."""
+    return {
+        "id": notice.id,
+        "leg": notice.leg_key,
+        "v": str(notice.version),
+        "kinds": ",".join(notice.kinds),
+        "title": notice.title,
+        "body": notice.body,
+        "tag": notice.leg_key,
+        "exp": expires,
+        "url": f"/f/{notice.leg_key}",
+    }
+
+
+def apns(notice: Notice, topic: str, expires: str) -> messaging.APNSConfig:
+    """An alert that the app's extension may drop or reword before it is shown."""
+    return messaging.APNSConfig(
+        headers={
+            "apns-collapse-id": topic,
+            "apns-expiration": expires,
+            "apns-priority": "10" if notice.urgent else "5",
+            "apns-push-type": "alert",
+        },
+        payload=messaging.APNSPayload(
+            messaging.Aps(
+                alert=messaging.ApsAlert(title=notice.title, body=notice.body),
+                mutable_content=True,
+                thread_id=notice.leg_key,
+            )
+        ),
+    )

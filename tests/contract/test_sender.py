@@ -1,0 +1,338 @@
+"""The Sender contract, held against every sender; FCM by the real SDK over TLS and HTTP/2."""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from structlog.testing import capture_logs
+
+from realtime.sender import Notice, Outcome, Sender, Sent, Target
+from realtime.sender_fcm import AT_ONCE, FcmSender
+from realtime.sender_log import LogSender
+from tests.support.fcm import FcmDouble
+
+KEY = "B69-2013-03-08-JFK-MCO"
+TOPIC = hashlib.sha256(KEY.encode()).hexdigest()[:32]
+
+
+def notice(**changed: Any) -> Notice:
+    given: dict[str, Any] = {
+        "id": "e:7",
+        "leg_key": KEY,
+        "version": 3,
+        "kinds": ("gate_changed",),
+        "title": "B6 9: gate now 22",
+        "body": "B6 9 to Orlando leaves at 18:53 from gate 22, not 18.",
+        "urgent": True,
+        "ttl": 600,
+    }
+    return Notice(**given | changed)
+
+
+def target(word: str, platform: str = "web", kind: str = "fid") -> Target:
+    return Target("00000000-0000-0000-0000-000000000001", platform, kind, f"{word}-target")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def double() -> AsyncIterator[FcmDouble]:
+    async with FcmDouble() as running:
+        yield running
+
+
+@pytest.fixture
+async def fcm(double: FcmDouble, monkeypatch: pytest.MonkeyPatch) -> FcmDouble:
+    """The double, clean, and trusted by the SDK."""
+    for name, value in double.environment.items():
+        monkeypatch.setenv(name, value)
+    await double.force("")
+    await double.reset()
+    return double
+
+
+@pytest.fixture
+async def fcm_sender(fcm: FcmDouble) -> AsyncIterator[FcmSender]:
+    sender = await FcmSender.open(fcm.service_account, fcm.base_url)
+    yield sender
+    await sender.close()
+
+
+@pytest.fixture(params=["log", "fcm"])
+async def sender(request: pytest.FixtureRequest, fcm: FcmDouble) -> AsyncIterator[Sender]:
+    opened: Sender = (
+        LogSender()
+        if request.param == "log"
+        else await FcmSender.open(fcm.service_account, fcm.base_url)
+    )
+    yield opened
+    await opened.close()
+
+
+async def send_one(sender: Sender, where: Target, what: Notice | None = None) -> Sent:
+    (sent,) = await sender.send([(where, what or notice())])
+    return sent
+
+
+async def test_every_pair_gets_one_outcome_in_order(sender: Sender) -> None:
+    assert await sender.send([]) == []
+    sends = [(target("ok"), notice(id=f"e:{number}")) for number in range(5)]
+    sent = await sender.send(sends)
+    assert [answer.outcome for answer in sent] == [Outcome.ACCEPTED] * 5
+    assert all(answer.retry_after is None and answer.detail for answer in sent)
+
+
+async def test_a_printed_notice_has_its_words_and_its_target() -> None:
+    with capture_logs() as lines:
+        sender = LogSender()
+        await send_one(sender, target("ok"))
+    warning, line = lines
+    assert warning["log_level"] == "warning"
+    assert "nothing leaves the machine" in warning["event"]
+    assert line["title"] == "B6 9: gate now 22"
+    assert line["body"].endswith("not 18.")
+    assert line["target"] == "ok-target"
+
+
+@pytest.mark.parametrize(
+    ("word", "outcome", "retry_after", "alarm"),
+    [
+        ("ok", Outcome.ACCEPTED, None, ""),
+        ("unreg", Outcome.GONE, None, ""),
+        ("missing", Outcome.RETRY, None, "FCM does not know the project"),
+        ("invalid", Outcome.REFUSED, None, ""),
+        ("sender", Outcome.REFUSED, None, "the target belongs to another project"),
+        ("quota", Outcome.RETRY, 2.0, ""),
+        ("apns", Outcome.RETRY, None, ""),
+        ("html", Outcome.RETRY, None, ""),
+        ("unavail", Outcome.RETRY, 1.0, ""),
+        ("internal", Outcome.RETRY, None, ""),
+        ("flaky", Outcome.ACCEPTED, None, ""),
+    ],
+)
+async def test_what_each_answer_means(
+    fcm_sender: FcmSender,
+    word: str,
+    outcome: Outcome,
+    retry_after: float | None,
+    alarm: str,
+) -> None:
+    with capture_logs() as lines:
+        sent = await send_one(fcm_sender, target(word))
+    assert (sent.outcome, sent.retry_after) == (outcome, retry_after)
+    assert [line["event"] for line in lines] == [alarm] * bool(alarm)
+    assert sent.detail
+
+
+async def test_a_batch_keeps_the_outcomes_apart(fcm_sender: FcmSender, fcm: FcmDouble) -> None:
+    words = ["ok", "unreg", "quota", "invalid", "sender", "missing"] * 40
+    sent = await fcm_sender.send([(target(word), notice()) for word in words])
+    expected = {
+        "ok": Outcome.ACCEPTED,
+        "unreg": Outcome.GONE,
+        "quota": Outcome.RETRY,
+        "invalid": Outcome.REFUSED,
+        "sender": Outcome.REFUSED,
+        "missing": Outcome.RETRY,
+    }
+    assert [answer.outcome for answer in sent] == [expected[word] for word in words]
+    requests = await fcm.requests()
+    assert len(requests) == len(words) > AT_ONCE
+    assert {request["http_version"] for request in requests} == {"2"}
+
+
+async def test_an_answer_that_does_not_come_is_a_retry(
+    fcm_sender: FcmSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.sender_fcm.SEND_DEADLINE", 0.5)
+    begun = time.monotonic()
+    slow, quick = await fcm_sender.send([(target("hang"), notice()), (target("ok"), notice())])
+    assert time.monotonic() - begun < 5
+    assert slow == Sent(Outcome.RETRY, "no answer")
+    assert quick.outcome is Outcome.ACCEPTED
+    assert (await send_one(fcm_sender, target("ok"))).outcome is Outcome.ACCEPTED
+
+
+async def test_the_payload_says_all_in_strings(fcm_sender: FcmSender, fcm: FcmDouble) -> None:
+    begun = int(time.time())
+    await send_one(fcm_sender, target("ok"), notice(kinds=("cancelled", "gate_changed")))
+    (push,) = await fcm.accepted()
+    expires = int(push["data"].pop("exp"))
+    assert begun + 600 <= expires <= int(time.time()) + 600
+    assert push["data"] == {
+        "id": "e:7",
+        "leg": KEY,
+        "v": "3",
+        "kinds": "cancelled,gate_changed",
+        "title": "B6 9: gate now 22",
+        "body": "B6 9 to Orlando leaves at 18:53 from gate 22, not 18.",
+        "tag": KEY,
+        "url": f"/f/{KEY}",
+    }
+    assert "notification" not in push
+
+
+@pytest.mark.parametrize(("urgent", "priority"), [(True, "high"), (False, "normal")])
+async def test_android_gets_a_message_that_is_never_collapsed(
+    fcm_sender: FcmSender, fcm: FcmDouble, urgent: bool, priority: str
+) -> None:
+    await send_one(fcm_sender, target("ok", "android"), notice(urgent=urgent))
+    (push,) = await fcm.accepted()
+    assert push["android"] == {"priority": priority, "ttl": "600s"}
+    assert not push.keys() & {"apns", "webpush"}
+
+
+@pytest.mark.parametrize(("urgent", "priority"), [(True, "10"), (False, "5")])
+async def test_ios_gets_an_alert_that_its_app_may_reword(
+    fcm_sender: FcmSender, fcm: FcmDouble, urgent: bool, priority: str
+) -> None:
+    await send_one(fcm_sender, target("ok", "ios"), notice(urgent=urgent))
+    (push,) = await fcm.accepted()
+    assert push["apns"] == {
+        "headers": {
+            "apns-collapse-id": TOPIC,
+            "apns-expiration": push["data"]["exp"],
+            "apns-priority": priority,
+            "apns-push-type": "alert",
+        },
+        "payload": {
+            "aps": {
+                "alert": {"title": push["data"]["title"], "body": push["data"]["body"]},
+                "mutable-content": 1,
+                "thread-id": KEY,
+            }
+        },
+    }
+    assert not push.keys() & {"android", "webpush"}
+
+
+@pytest.mark.parametrize(("urgent", "urgency"), [(True, "high"), (False, "normal")])
+async def test_a_browser_keeps_only_the_newest_of_a_leg(
+    fcm_sender: FcmSender, fcm: FcmDouble, urgent: bool, urgency: str
+) -> None:
+    await send_one(fcm_sender, target("ok"), notice(urgent=urgent))
+    (push,) = await fcm.accepted()
+    assert push["webpush"] == {"headers": {"Topic": TOPIC, "TTL": "600", "Urgency": urgency}}
+    assert not push.keys() & {"android", "apns"}
+
+
+async def test_a_life_is_at_least_a_second_and_at_most_four_weeks(
+    fcm_sender: FcmSender, fcm: FcmDouble
+) -> None:
+    for ttl in (-5, 10**9):
+        await send_one(fcm_sender, target("ok"), notice(ttl=ttl))
+    lives = [push["webpush"]["headers"]["TTL"] for push in await fcm.accepted()]
+    assert lives == ["1", "2419200"]
+
+
+async def test_fids_and_tokens_are_targets_of_their_own_kind(
+    fcm_sender: FcmSender, fcm: FcmDouble
+) -> None:
+    """Warnings are errors here, so that the SDK's warning about tokens would show."""
+    sends: Sequence[tuple[Target, Notice]] = [
+        (target("ok", kind="fid"), notice()),
+        (target("ok", kind="token"), notice()),
+    ]
+    await fcm_sender.send(sends)
+    kinds = sorted(push.keys() & {"fid", "token"} for push in await fcm.accepted())
+    assert sorted(map(tuple, kinds)) == [("fid",), ("token",)]
+
+
+async def test_what_the_sdk_cannot_encode_is_refused(fcm_sender: FcmSender) -> None:
+    with capture_logs() as lines:
+        empty, good = await fcm_sender.send(
+            [(Target("d", "web", "fid", ""), notice()), (target("ok"), notice())]
+        )
+    assert (empty.outcome, good.outcome) == (Outcome.REFUSED, Outcome.ACCEPTED)
+    assert [line["event"] for line in lines] == ["not a valid push"]
+
+
+async def test_a_dead_provider_is_a_retry(fcm: FcmDouble) -> None:
+    sender = await FcmSender.open(fcm.service_account, "https://127.0.0.1:1")
+    try:
+        assert (await send_one(sender, target("ok"))).outcome is Outcome.RETRY
+    finally:
+        await sender.close()
+
+
+async def test_a_dead_token_endpoint_is_a_retry_for_all(fcm: FcmDouble) -> None:
+    account = {**fcm.service_account, "token_uri": "https://127.0.0.1:1/token"}
+    sender = await FcmSender.open(account, fcm.base_url)
+    try:
+        with capture_logs() as lines:
+            sent = await sender.send([(target("ok"), notice())] * 3)
+        assert [answer.outcome for answer in sent] == [Outcome.RETRY] * 3
+        assert [line["event"] for line in lines] == ["no access token from Google"]
+        assert not await fcm.requests()
+    finally:
+        await sender.close()
+
+
+async def test_a_token_that_is_refused_is_renewed_before_the_next_send(
+    fcm_sender: FcmSender, fcm: FcmDouble
+) -> None:
+    assert (await send_one(fcm_sender, target("ok"))).outcome is Outcome.ACCEPTED
+    await fcm.reset()  # the double forgets the tokens that it gave
+    assert (await send_one(fcm_sender, target("ok"))).outcome is Outcome.RETRY
+    assert (await send_one(fcm_sender, target("ok"))).outcome is Outcome.ACCEPTED
+
+
+async def test_a_frozen_token_endpoint_does_not_hold_the_event_loop(fcm: FcmDouble) -> None:
+    sender = await FcmSender.open(fcm.service_account, fcm.base_url)
+    fcm.freeze()
+    try:
+        sending = asyncio.create_task(send_one(sender, target("ok")))
+        clock = asyncio.get_running_loop().time
+        longest, last, end = 0.0, clock(), clock() + 1.0
+        while clock() < end:
+            await asyncio.sleep(0.01)
+            longest, last = max(longest, clock() - last), clock()
+        assert not sending.done()
+        assert longest < 0.3
+    finally:
+        fcm.thaw()
+    assert (await sending).outcome is Outcome.ACCEPTED
+    await sender.close()
+
+
+async def test_a_connection_that_the_provider_ends_is_opened_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A GOAWAY in a batch may cost its open requests; each is a retry or accepted, never lost."""
+    async with FcmDouble(requests_per_connection=100) as fcm:
+        for name, value in fcm.environment.items():
+            monkeypatch.setenv(name, value)
+        sender = await FcmSender.open(fcm.service_account, fcm.base_url)
+        waiting = [notice(id=f"e:{number}") for number in range(180)]
+        broken = 0
+        for _ in range(20):
+            sent = await sender.send([(target("ok"), what) for what in waiting])
+            assert {answer.outcome for answer in sent} <= {Outcome.ACCEPTED, Outcome.RETRY}
+            waiting = [
+                what
+                for what, answer in zip(waiting, sent, strict=True)
+                if answer.outcome is Outcome.RETRY
+            ]
+            broken += len(waiting)
+            if not waiting:
+                break
+        assert broken
+        assert not waiting
+        accepted = {push["data"]["id"] for push in await fcm.accepted()}
+        assert accepted == {f"e:{number}" for number in range(180)}
+        await sender.close()
+
+
+async def test_it_opens_from_a_file_and_closes_inside_a_loop(
+    fcm: FcmDouble, tmp_path: Path
+) -> None:
+    account = tmp_path / "account.json"
+    account.write_text(json.dumps(fcm.service_account))
+    for _ in range(2):
+        sender = await FcmSender.open(account, fcm.base_url)
+        assert (await send_one(sender, target("ok"))).outcome is Outcome.ACCEPTED
+        await sender.close()

@@ -158,6 +158,7 @@ async def test_a_flight_page_follows_its_flight_and_says_what_it_showed(
         await set_gate(pool, 1, "22")
         await expect(page.get_by_text("22", exact=True).first).to_be_visible(timeout=PATIENCE)
         seen = await until(lambda: receipt(pool, 2), within=10, what="a receipt of version 2")
+        assert seen is not None
         assert seen["attentive_version"] == 2
         await expect(page.get_by_role("alert")).to_contain_text("22", timeout=PATIENCE)
         await pressed.click()
@@ -210,7 +211,7 @@ async def receipt(pool: "Pool[asyncpg.Record]", version: int = 1) -> asyncpg.Rec
 
 
 async def no_follow(pool: "Pool[asyncpg.Record]") -> bool:
-    return await pool.fetchval("SELECT count(*) FROM follow") == 0
+    return not await pool.fetchval("SELECT count(*) FROM follow")
 
 
 async def delivery_due(pool: "Pool[asyncpg.Record]") -> bool:

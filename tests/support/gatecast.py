@@ -14,7 +14,7 @@ class Gatecast(Child):
 
     def __init__(self, role: str, *arguments: str, dsn: str = "", **settings: str) -> None:
         self.port = free_port()
-        environment: Mapping[str, str] = {
+        environment = {
             "GATECAST_SECRET": SECRET,
             "GATECAST_PORT": str(self.port),
             "GATECAST_DRAIN": "0.2",
@@ -24,10 +24,12 @@ class Gatecast(Child):
         named = {f"GATECAST_{name.upper()}": value for name, value in settings.items()}
         if dsn:
             named["GATECAST_DATABASE_URL"] = dsn
-        super().__init__(
-            [sys.executable, "-m", "api", role, *arguments],
-            environment={**environment, **named},
-        )
+        self._own = {**environment, **named}
+        super().__init__([sys.executable, "-m", "api", role, *arguments], environment=self._own)
+
+    def add_environment(self, more: Mapping[str, str]) -> None:
+        """Variables of others, before it is started."""
+        self._own.update(more)
 
     @property
     def http(self) -> str:

@@ -119,8 +119,11 @@ class Child:
         return process.wait()
 
     def freeze(self) -> None:
-        """SIGSTOP: alive for the kernel, silent for everybody else."""
-        self._running().send_signal(signal.SIGSTOP)
+        """SIGSTOP: alive for the kernel, silent for everybody else; returns when it stands still."""
+        process = self._running()
+        process.send_signal(signal.SIGSTOP)
+        # A signal sent before the stop has happened may overtake it.
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
         """SIGCONT."""

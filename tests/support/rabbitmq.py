@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import secrets
 import shutil
 import subprocess
 import tempfile
@@ -11,35 +10,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from deploy.rabbitmq import HOST, RabbitSetup, epmd_command, rabbitmq_scripts
 from tests.support.ports import free_port
 from tests.support.process import Child
 from tests.support.wait import until
 
-HOST = "127.0.0.1"
-INSTALLED = Path("/usr/lib/rabbitmq/lib")
 READY_WITHIN = 90.0
 STOP_WITHIN = 60.0
 CTL_WITHIN = 60.0
-PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
-METHOD_FRAME = b"\x01"
-LOOPBACK_ONLY = "-kernel inet_dist_use_interface {127,0,0,1}"
-QUIET_SCHEDULERS = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none"
+LIMITS = ("disk_free_limit.absolute = 100MB", "vm_memory_high_watermark.absolute = 1GB")
 
 
 class Epmd:
-    """The Erlang port mapper of one cluster, and the cookie and home folder its nodes share."""
+    """The Erlang port mapper of one cluster, and the home folder that its nodes share."""
 
     def __init__(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="rabbit-"))
         self.port = free_port()
-        self._child = Child(
-            ["epmd", "-address", HOST, "-port", str(self.port)],
-            output_file=self.home / "epmd.log",
-        )
+        self._child = Child(epmd_command(self.port), output_file=self.home / "epmd.log")
         self._users = 0
-        cookie = self.home / ".erlang.cookie"
-        cookie.write_text(secrets.token_hex(16))
-        cookie.chmod(0o400)
 
     def acquire(self) -> None:
         """Run for one more node."""
@@ -67,23 +56,16 @@ class RabbitNode:
     ) -> None:
         self._epmd: Epmd = peer._epmd if peer else Epmd()
         self.port = free_port()
-        self._dist_port = free_port()
         self.name = f"gatecast{self.port}@localhost"
-        self._folder = self._epmd.home / self.name
-        self._folder.mkdir()
-        (self._folder / "enabled_plugins").write_text(f"[{','.join(plugins)}].\n")
-        lines = (
-            f"listeners.tcp.local = {HOST}:{self.port}",
-            "disk_free_limit.absolute = 100MB",
-            "vm_memory_high_watermark.absolute = 1GB",
-            *configuration,
+        self._setup = RabbitSetup(
+            self._epmd.home, self.name, self.port, free_port(), self._epmd.port
         )
-        (self._folder / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
-        self._scripts = _scripts()
+        self._setup.prepare((*LIMITS, *configuration), plugins)
+        self._scripts = rabbitmq_scripts()
         self._child = Child(
             [self._scripts / "rabbitmq-server"],
-            environment=self._environment(),
-            output_file=self._folder / "console.log",
+            environment=self._setup.environment(),
+            output_file=self._setup.folder / "console.log",
         )
         self._epmd.acquire()
 
@@ -130,7 +112,7 @@ class RabbitNode:
     def remove(self) -> None:
         """Kill it and remove its folder; with the last node of a cluster also its epmd."""
         self._child.remove()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self._setup.folder, ignore_errors=True)
         self._epmd.release()
 
     async def ctl(self, *arguments: str) -> str:
@@ -157,47 +139,15 @@ class RabbitNode:
     ) -> None:
         self.remove()
 
-    def _environment(self) -> dict[str, str]:
-        return {
-            "HOME": str(self._epmd.home),
-            "ERL_EPMD_ADDRESS": HOST,
-            "ERL_EPMD_PORT": str(self._epmd.port),
-            "RABBITMQ_CONF_ENV_FILE": os.devnull,
-            "RABBITMQ_NODENAME": self.name,
-            "RABBITMQ_NODE_IP_ADDRESS": HOST,
-            "RABBITMQ_NODE_PORT": str(self.port),
-            "RABBITMQ_DIST_PORT": str(self._dist_port),
-            "RABBITMQ_MNESIA_BASE": str(self._folder / "mnesia"),
-            "RABBITMQ_LOG_BASE": str(self._folder / "log"),
-            "RABBITMQ_PID_FILE": str(self._folder / "pid"),
-            "RABBITMQ_CONFIG_FILE": str(self._folder / "rabbitmq.conf"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self._folder / "enabled_plugins"),
-            "RABBITMQ_GENERATED_CONFIG_DIR": str(self._folder / "generated"),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{LOOPBACK_ONLY} {QUIET_SCHEDULERS}",
-            "RABBITMQ_CTL_ERL_ARGS": LOOPBACK_ONLY,
-            # Makes the start script `exec` the Erlang machine, so that our child is the node.
-            "detached": "1",
-        }
-
     async def _speaks_amqp(self) -> bool:
         if self._child.exit_code is not None:
             raise AssertionError(f"{self.name} ended at start:\n{self.output()[-3000:]}")
-        try:
-            reader, writer = await asyncio.open_connection(HOST, self.port)
-        except OSError:
-            return False
-        try:
-            writer.write(PROTOCOL_HEADER)
-            return await asyncio.wait_for(reader.read(1), 5.0) == METHOD_FRAME
-        except (OSError, TimeoutError):
-            return False
-        finally:
-            writer.close()
+        return await self._setup.speaks_amqp()
 
     def _ctl(self, arguments: Sequence[str]) -> str:
         answer = subprocess.run(
             [self._scripts / "rabbitmqctl", "-q", *arguments],
-            env={**os.environ, **self._environment()},
+            env={**os.environ, **self._setup.environment()},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -206,10 +156,3 @@ class RabbitNode:
         if answer.returncode != 0:
             raise AssertionError(f"rabbitmqctl {arguments}: {answer.stdout}{answer.stderr}")
         return answer.stdout
-
-
-def _scripts() -> Path:
-    versions = sorted(INSTALLED.glob("rabbitmq_server-*/sbin"))
-    if not versions:
-        raise RuntimeError("rabbitmq-server is not installed: run deploy/setup.sh test")
-    return versions[-1]

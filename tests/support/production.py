@@ -1,0 +1,94 @@
+"""The shape of production: every part a process of its own, real servers between them."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import httpx2
+
+from deploy.stack import nginx_command, render_proxy
+from tests.support.fcm import FcmDouble
+from tests.support.gatecast import Gatecast
+from tests.support.ports import free_port
+from tests.support.process import Child
+from tests.support.rabbitmq import RabbitNode
+
+
+class Production:
+    """api, node, relay and notifier behind nginx, with RabbitMQ and the FCM double."""
+
+    def __init__(self, dsn: str, broker: RabbitNode, fcm: FcmDouble, folder: Path) -> None:
+        account = folder / "account.json"
+        account.write_text(json.dumps(fcm.service_account), "utf-8")
+        common = {"dsn": dsn, "amqp_url": broker.url}
+        self.fcm = fcm
+        self.api = Gatecast("api", **common)
+        self.node = Gatecast("realtime", **common)
+        self.relay = Gatecast("relay", **common)
+        self.notifier = Gatecast(
+            "notifier",
+            fcm_credentials=str(account),
+            fcm_url=fcm.base_url,
+            lease="3",
+            **common,
+        )
+        self.notifier.add_environment(fcm.environment)
+        self.port = free_port()
+        configuration = render_proxy(
+            PROXY_FOLDER=str(folder),
+            PROXY_LISTEN=f"127.0.0.1:{self.port}",
+            PROXY_REALTIME=f"server 127.0.0.1:{self.node.port} max_fails=0;",
+            PROXY_API=f"server 127.0.0.1:{self.api.port};",
+        )
+        (folder / "nginx.conf").write_text(configuration, "utf-8")
+        self.front = Child([str(part) for part in nginx_command(folder)])
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def add_follower(self, name: str, *leg_keys: str) -> str:
+        """An account with one phone that follows these legs; its credential."""
+        async with httpx2.AsyncClient(base_url=self.http, trust_env=False) as http:
+            created = (await http.post("/api/accounts")).json()
+            credential: str = created["credential"]
+            await self.add_device(name, credential)
+            for key in leg_keys:
+                answer = await http.put(f"/api/me/follows/{key}", headers=bearer(credential))
+                assert answer.status_code == 200, answer.text
+        return credential
+
+    async def add_device(self, name: str, credential: str) -> None:
+        """A phone whose target tells the double whose it is."""
+        device = {"platform": "android", "kind": "fid", "target": f"ok-{name}-0123456789"}
+        async with httpx2.AsyncClient(base_url=self.http, trust_env=False) as http:
+            path = f"/api/me/devices/{uuid4()}"
+            answer = await http.put(path, json=device, headers=bearer(credential))
+            assert answer.status_code == 200, answer.text
+
+    async def pushed_to(self, name: str) -> list[dict[str, str]]:
+        """The payloads that FCM accepted for this follower."""
+        return [
+            push["data"] for push in await self.fcm.accepted() if f"ok-{name}-" in json.dumps(push)
+        ]
+
+
+def bearer(credential: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {credential}"}
+
+
+@asynccontextmanager
+async def running_production(dsn: str, folder: Path) -> AsyncIterator[Production]:
+    """Started and ready; everything is gone at the end."""
+    async with AsyncExitStack() as stack:
+        broker = await stack.enter_async_context(RabbitNode())
+        fcm = await stack.enter_async_context(FcmDouble())
+        production = Production(dsn, broker, fcm, folder)
+        for part in (production.relay, production.node, production.api, production.notifier):
+            await stack.enter_async_context(part)
+        await stack.enter_async_context(production.front)
+        await production.node.ready(60)
+        await production.front.wait_http(f"{production.http}/healthz", 60)
+        yield production

@@ -1,0 +1,41 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { plainSpeaker } from '../../components/plainSpeaker'
+import type { Leg, Movement } from '../../live/leg'
+import { messages } from '../../locales/board/en.json?lingui'
+import { messages as screens } from '../../locales/screens/en.json?lingui'
+import { at, leg, ms } from '../../testing/legs'
+import { speakWith } from '../../text'
+import { rowView, sameView } from './rowView'
+
+beforeAll(() => speakWith(plainSpeaker({ ...screens, ...messages })))
+
+const NOW = ms('18:05')
+
+function view(more: Partial<Leg>, movement: Movement = 'departures') {
+  return rowView({ leg: leg(more), movement, airport: 'JFK' }, NOW, 'live', 'gate')
+}
+
+describe('a row', () => {
+  it('shows old and new time in the zone of the airport', () => {
+    expect(view({ std: at('17:36'), etd: at('18:53') })).toMatchObject({ time: '17:36', newTime: '18:53', timeOld: true, newTimeLate: true })
+    expect(view({ etd: at('18:40') })).toMatchObject({ newTime: '18:40', newTimeLate: false })
+    expect(view({})).toMatchObject({ time: '18:30', newTime: '', timeOld: false })
+  })
+
+  it('has no new time once it left or is cancelled', () => {
+    expect(view({ phase: 'off_block', atd: at('18:41') })).toMatchObject({ newTime: '', note: '18:41', done: true })
+    expect(view({ irregularity: 'cancelled', etd: at('19:00'), dep_gate: '4' })).toMatchObject({ newTime: '', cancelled: true, tile: '', note: 'See airline desk' })
+  })
+
+  it('shows the other end in its own column and the belt where belts are told', () => {
+    expect(view({}).place).toBe('Orlando')
+    expect(view({ dep_city: 'Boston', arr_gate: 'C3' }, 'arrivals')).toMatchObject({ place: 'Boston', tile: 'C3' })
+    const row = { leg: leg({ belts: ['7', '8'] }), movement: 'arrivals', airport: 'MCO' } as const
+    expect(rowView(row, NOW, 'live', 'belt').tile).toBe('7 8')
+  })
+
+  it('is the same only when nothing on it changed', () => {
+    expect(sameView(view({ version: 1 }), view({ version: 2 }))).toBe(true)
+    expect(sameView(view({}), view({ dep_gate: '7' }))).toBe(false)
+  })
+})

@@ -11,7 +11,6 @@ from pathlib import Path
 import asyncpg
 import segno
 import typer
-from realtime.bus_rabbitmq import RabbitBus
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import node_application, rest_application
@@ -25,6 +24,7 @@ from api.serving import Process
 from api.upkeep import Upkeep
 from realtime.app import Readiness, node_readings, node_routes, operations_routes
 from realtime.bus_log import LogBus
+from realtime.bus_rabbitmq import RabbitBus
 from realtime.change_log import ChangeLog
 from realtime.client import Shared
 from realtime.database import open_pool

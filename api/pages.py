@@ -1,6 +1,6 @@
 """The built web client: two HTML entries, hashed assets, and the headers that pages need."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
@@ -51,10 +51,10 @@ def web_folder() -> Path:
     return Path(str(files("api").joinpath("resources", "web")))
 
 
-def page(path: Path) -> Callable[[Request], Awaitable[Response]]:
+def page(path: Path) -> Callable[[Request], Response]:
     """An endpoint that serves one HTML entry."""
 
-    async def endpoint(_: Request) -> Response:
+    def endpoint(_: Request) -> Response:
         if not path.is_file():
             return PlainTextResponse(NOT_BUILT, 503)
         return FileResponse(path, headers=HEADERS, media_type="text/html; charset=utf-8")

@@ -6,8 +6,6 @@ In an environment of its own, as the server needs neither package at run time:
     /tmp/derive/bin/python deploy/derive_replay.py 2013-03-08
 """
 
-# ruff: noqa: RUF001  (names of city pairs are written with an en dash)
-
 import argparse
 import csv
 import io

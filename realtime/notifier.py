@@ -99,7 +99,7 @@ class Notifier:
         while True:
             try:
                 await turn()
-            except (*DATABASE_AWAY, asyncpg.InternalClientError) as error:
+            except DATABASE_AWAY as error:
                 if what not in self.away:
                     structlog.get_logger().warning("notifier waits", what=what, error=str(error))
                 self.away[what] = str(error) or type(error).__name__

@@ -119,7 +119,7 @@ class Child:
         return process.wait()
 
     def freeze(self) -> None:
-        """SIGSTOP: alive for the kernel, silent for everybody else; returns when it stands still."""
+        """SIGSTOP: alive for the kernel, silent for everybody else; it stands still on return."""
         process = self._running()
         process.send_signal(signal.SIGSTOP)
         # A signal sent before the stop has happened may overtake it.

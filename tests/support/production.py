@@ -89,6 +89,9 @@ async def running_production(dsn: str, folder: Path) -> AsyncIterator[Production
         for part in (production.relay, production.node, production.api, production.notifier):
             await stack.enter_async_context(part)
         await stack.enter_async_context(production.front)
-        await production.node.ready(60)
-        await production.front.wait_http(f"{production.http}/healthz", 60)
-        yield production
+        try:
+            await production.node.ready(60)
+            await production.front.wait_http(f"{production.http}/healthz", 60)
+            yield production
+        finally:
+            await production.front.stop()  # its workers would outlive a kill

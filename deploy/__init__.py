@@ -1,0 +1,1 @@
+"""What runs Gatecast on real machines; not part of the distribution."""

@@ -1,0 +1,54 @@
+"""Both buses over a database of their own; one broker for the run."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from realtime.bus_log import LogBus
+from realtime.bus_rabbitmq import RabbitBus
+from realtime.change_log import ChangeLog
+from tests.support.bus import Bus, running
+from tests.support.legs import add_legs
+from tests.support.rabbitmq import RabbitNode
+
+Pool = asyncpg.Pool
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def rabbit() -> AsyncIterator[RabbitNode]:
+    """One RabbitMQ node; a test that harms it mends it."""
+    async with RabbitNode() as node:
+        yield node
+
+
+@pytest.fixture
+def log(pool: "Pool[asyncpg.Record]") -> ChangeLog:
+    return ChangeLog(pool)
+
+
+@pytest.fixture
+async def legs(pool: "Pool[asyncpg.Record]") -> Sequence[int]:
+    return await add_legs(pool, 20)
+
+
+@pytest.fixture(params=["log", "rabbitmq"])
+def amqp_url(request: pytest.FixtureRequest) -> str:
+    """Empty: there is no broker."""
+    return "" if request.param == "log" else request.getfixturevalue("rabbit").url
+
+
+@pytest.fixture
+async def bus(amqp_url: str, log: ChangeLog) -> AsyncIterator[Bus]:
+    """Each of the two, running."""
+    made: Bus = RabbitBus(amqp_url, log) if amqp_url else LogBus(log)
+    async with running(made):
+        yield made
+
+
+@pytest.fixture
+async def rabbit_bus(rabbit: RabbitNode, log: ChangeLog) -> AsyncIterator[RabbitBus]:
+    made = RabbitBus(rabbit.url, log)
+    async with running(made):
+        yield made

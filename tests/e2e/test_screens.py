@@ -92,10 +92,15 @@ async def test_no_text_of_the_board_is_clipped(
     for size in ((1920, 1080), (1280, 720), (3840, 2160)):
         await board.page.set_viewport_size({"width": size[0], "height": size[1]})
         clipped = await board.page.evaluate(
-            """() => [...document.querySelectorAll('td, th, td *, th *')]
-                 .filter(e => !e.closest('.vh') && !e.classList.contains('vh')
-                   && e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0)
-                 .map(e => e.textContent)"""
+            """async () => {
+                 const turning = document.getAnimations()
+                   .filter(each => each.effect.getComputedTiming().iterations !== Infinity)
+                 await Promise.all(turning.map(each => each.finished))
+                 return [...document.querySelectorAll('td, th, td *, th *')]
+                   .filter(e => !e.closest('.vh') && e.scrollWidth > e.clientWidth + 1
+                     && e.clientWidth > 0)
+                   .map(e => e.textContent)
+               }"""
         )
         assert clipped == []
         overflow = "() => document.documentElement.scrollHeight > innerHeight"

@@ -1,6 +1,8 @@
-"""Waiting times between attempts: exponential, with full jitter. Pure but for the dice."""
+"""Waiting: between attempts, exponentially with full jitter; for an event, with a limit."""
 
+import asyncio
 import random
+from contextlib import suppress
 
 
 class Backoff:
@@ -21,3 +23,10 @@ class Backoff:
     def reset(self) -> None:
         """The thing works again."""
         self.attempt = 0
+
+
+async def wait(event: asyncio.Event, seconds: float) -> None:
+    """Until the event is set or the time is over."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from datetime import datetime
 
-from realtime.backoff import Backoff
+from realtime.backoff import Backoff, wait
 from realtime.bus import Position
 from realtime.bus_intake import LogReach
 from realtime.change_log import ChangeLog
@@ -76,10 +75,3 @@ class LogBus:
             await wait(grew, within)
         finally:
             self._woken.discard(grew)
-
-
-async def wait(event: asyncio.Event, seconds: float) -> None:
-    """Until the event is set or the time is over."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()

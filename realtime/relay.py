@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 import structlog
 
-from realtime.backoff import Backoff
+from realtime.backoff import Backoff, wait
 from realtime.bus import Publisher
 from realtime.change_log import ChangeLog, OutboxProbe, change_of
 from realtime.database import DATABASE_AWAY, QUERIES
@@ -113,12 +113,3 @@ class Relay:
         while True:
             await self.publisher.tick(await self.log.position())
             await asyncio.sleep(1.0)
-
-
-async def wait(event: asyncio.Event, seconds: float) -> None:
-    """Until the event is set or the time is over."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

@@ -14,7 +14,7 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import node_application, rest_application
-from api.database import create_schema, open_engine, open_sessions
+from api.database import create_schema, open_engine, open_sessions, reaching
 from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from api.endpoint import Api
 from api.feed_replay import HOME
@@ -82,7 +82,8 @@ def sockets_of(settings: Settings, node: Node, receipts: Receipts) -> Sockets:
 @contextlib.asynccontextmanager
 async def pool_of(dsn: str, size: int = 8) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
     """A pool for as long as the process lives."""
-    pool = await open_pool(dsn, size=size)
+    with reaching(dsn):
+        pool = await open_pool(dsn, size=size)
     try:
         yield pool
     finally:

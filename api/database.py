@@ -1,5 +1,7 @@
 """The engine of REST and ingest, and the schema that the database must have."""
 
+import contextlib
+from collections.abc import Iterator
 from importlib.resources import files
 
 import asyncpg
@@ -43,6 +45,18 @@ def open_engine(dsn: str, *, size: int = 4) -> AsyncEngine:
     )
 
 
+@contextlib.contextmanager
+def reaching(dsn: str) -> Iterator[None]:
+    """The first contact: a database that is not there is one sentence, without its password."""
+    try:
+        yield
+    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+        url = make_url(dsn)
+        where = url.query.get("host") or f"{url.host}:{url.port or 5432}"
+        reason = str(error) or type(error).__name__
+        raise DatabaseRefused(f"PostgreSQL at {where} cannot be used: {reason}") from error
+
+
 def open_sessions(engine: AsyncEngine) -> Sessions:
     """Sessions whose objects stay readable after a commit."""
     return async_sessionmaker(engine, expire_on_commit=False)
@@ -55,7 +69,8 @@ def schema_text() -> str:
 
 async def create_schema(dsn: str) -> None:
     """Fill an empty database, all or nothing; do nothing where ours is, refuse anything else."""
-    connection = await asyncpg.connect(dsn, timeout=5)
+    with reaching(dsn):
+        connection = await asyncpg.connect(dsn, timeout=5)
     try:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext('gatecast schema'))")

@@ -122,11 +122,11 @@ class Process:
     async def _drain(self) -> None:
         """Not ready, then no new connections, then clients leave one after the other."""
         self.readiness.draining = True
-        if self.sockets is None or self.server is None:
+        if self.server is None:
             return
         await asyncio.sleep(self.settings.drain_delay)
         self.server.stop_listening()
-        outboxes = list(self.sockets.clients.values())
+        outboxes = list(self.sockets.clients.values()) if self.sockets is not None else []
         random.shuffle(outboxes)
         for outbox in outboxes:
             outbox.disconnect(SHUTDOWN)

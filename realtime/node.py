@@ -158,7 +158,8 @@ class Node:
         while True:
             try:
                 await self._read_clock()
-                if loop.time() - read_at >= self.settings.status_interval:
+                stated = any(feed.airports for feed in self.feeds)
+                if not stated or loop.time() - read_at >= self.settings.status_interval:
                     read_at = loop.time()
                     await self._read_feeds()
             except DATABASE_AWAY:

@@ -118,6 +118,10 @@ class Child:
         process.kill()
         return process.wait()
 
+    def send(self, number: signal.Signals) -> None:
+        """Any signal."""
+        self._running().send_signal(number)
+
     def freeze(self) -> None:
         """SIGSTOP: alive for the kernel, silent for everybody else; it stands still on return."""
         process = self._running()

@@ -69,7 +69,8 @@ build_image() {
 try_image() {
     local container health
     container=$(build from "$image")
-    health=$(build inspect --type image --format '{{json .Docker.config.Healthcheck.Test}}' "$image")
+    health=$(build inspect --type image "$image" | python3 -c \
+        'import json, sys; print(json.dumps(json.load(sys.stdin)["Docker"]["config"]["Healthcheck"]["Test"]))')
     build run --isolation chroot --env "HEALTH=$health" "$container" -- \
         python3 - <deploy/try_image.py
     build rm "$container" >/dev/null

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -44,14 +45,19 @@ def fetch(path: str) -> str:
     return text
 
 
-def wait_until_healthy(server: subprocess.Popen[bytes]) -> bool:
-    """Whether the health check passes in time."""
+def in_time(server: subprocess.Popen[bytes], condition: Callable[[], bool]) -> bool:
+    """Whether it comes true while the server runs."""
     give_up = time.monotonic() + READY_WITHIN
     while time.monotonic() < give_up and server.poll() is None:
-        if healthy():
+        if condition():
             return True
         time.sleep(0.5)
     return False
+
+
+def has_flights() -> bool:
+    """Whether the replayed day is there."""
+    return '"key"' in fetch("/api/flights?airport=JFK&direction=departures")
 
 
 def changed_since(start: float) -> list[str]:
@@ -77,9 +83,9 @@ def main() -> None:
     check(not healthy(), "the health check fails while nothing serves")
     server = subprocess.Popen(["gatecast", "serve", "--replay", "2013-03-08"], env=environment())
     try:
-        check(wait_until_healthy(server), "gatecast serve becomes healthy")
+        check(in_time(server, healthy), "gatecast serve becomes healthy")
         check('<div id="' in fetch("/board/JFK/departures"), "it serves the web client")
-        check('"key"' in fetch("/api/flights?airport=JFK&direction=departures"), "it has flights")
+        check(in_time(server, has_flights), "it has flights")
         server.send_signal(signal.SIGTERM)
         check(server.wait(30) == 0, "SIGTERM ends it with 0")
     finally:

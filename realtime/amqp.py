@@ -63,7 +63,7 @@ class Link:
         """Connection and channel are open; AmqpFault when they cannot be had."""
         link = cls(parameters)
         try:
-            await link._answer(link._opened, parameters.stack_timeout + ANSWER_WITHIN)
+            await link._answer(link._opened, ANSWER_WITHIN)
             connection = link._connection
             connection.add_on_connection_blocked_callback(lambda *_: link._on_blocked())
             connection.add_on_connection_unblocked_callback(lambda *_: link._on_unblocked())
@@ -258,8 +258,8 @@ class KeptLink:
         self._link: Link | None = None
         self._parameters = URLParameters(url)
         self._parameters.heartbeat = HEARTBEAT
-        self._parameters.stack_timeout = ANSWER_WITHIN
-        self._parameters.socket_timeout = ANSWER_WITHIN
+        # Link.open gives up first, and says why in one plain sentence.
+        self._parameters.stack_timeout = self._parameters.socket_timeout = 2 * ANSWER_WITHIN
         self._parameters.blocked_connection_timeout = BLOCKED_FOR
         self._parameters.tcp_options = dict(TCP_OPTIONS)
         self._parameters.client_properties = {"connection_name": f"gatecast {name}"}

@@ -1,12 +1,8 @@
 """A3: followers of either bus get every row of the log, dense and in order, whatever happens."""
 
 import random
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Sequence
 
-import asyncpg
 import pytest
 
 from realtime.bus import Position
@@ -14,7 +10,7 @@ from realtime.bus_log import LogBus
 from realtime.bus_rabbitmq import RabbitBus
 from realtime.change_log import ChangeLog
 from realtime.flight import Change
-from tests.support.bus import Bus, Reader, carry, live, read, sequence, write
+from tests.support.bus import Bus, Reader, absent, carry, live, read, sequence, write
 from tests.support.wait import until
 
 pytestmark = pytest.mark.timeout(60)
@@ -150,22 +146,3 @@ async def test_an_absent_database_is_waited_out(
         await until(lambda: bus.down_since is None, within=5, what="it is back")
         end = await live(bus, log, reader)
     assert reader.seqs == list(range(start.seq + 1, end.seq + 1))
-
-
-@asynccontextmanager
-async def absent(dsn: str) -> AsyncIterator[None]:
-    """The database ends all sessions and accepts none meanwhile."""
-    address = parse_qs(urlsplit(dsn).query)
-    listening = Path(address["host"][0]) / f".s.PGSQL.{address['port'][0]}"
-    hidden = listening.with_name("hidden")
-    session = await asyncpg.connect(dsn)
-    listening.rename(hidden)
-    try:
-        await session.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        yield
-    finally:
-        hidden.rename(listening)
-        await session.close()

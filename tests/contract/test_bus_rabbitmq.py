@@ -7,11 +7,23 @@ from collections.abc import Sequence
 import pytest
 
 from realtime.bus import Position
+from realtime.bus_intake import AHEAD
 from realtime.bus_rabbitmq import RabbitBus
 from realtime.change_log import ChangeLog
 from realtime.errors import Unconfirmed
 from realtime.relay import Relay
-from tests.support.bus import Bus, Reader, carry, linked, live, read, running, sequence, write
+from tests.support.bus import (
+    Bus,
+    Reader,
+    absent,
+    carry,
+    linked,
+    live,
+    read,
+    running,
+    sequence,
+    write,
+)
 from tests.support.legs import set_gate
 from tests.support.rabbitmq import RabbitNode
 from tests.support.wait import until
@@ -35,6 +47,41 @@ async def test_a_silent_loss_shows_with_the_next_tick(
         await reader.has(end.seq, 1.5)
         assert rabbit_bus.counts.filled == filled + 17
     assert reader.seqs[-22:] == list(range(before.seq + 1, end.seq + 1))
+
+
+async def test_stragglers_of_an_ended_epoch_are_dropped(
+    rabbit_bus: RabbitBus, log: ChangeLog, legs: Sequence[int]
+) -> None:
+    await sequence(log)
+    start = await log.position()
+    async with Reader(rabbit_bus, start) as reader:
+        before = await live(rabbit_bus, log, reader)
+        end = await write(log, 1)
+        ended = "00000000-0000-4000-8000-000000000000"
+        await rabbit_bus.publish(ended, await read(log, start.seq))
+        await rabbit_bus.tick(Position(ended, 10**9))
+        await reader.has(end.seq, 1)  # the log was asked which epoch is right
+        assert reader.seqs[-20:] == list(range(before.seq + 1, end.seq + 1))
+        end = await live(rabbit_bus, log, reader)
+    assert reader.seqs == list(range(start.seq + 1, end.seq + 1))
+
+
+async def test_more_changes_than_are_held_wait_for_a_gap_in_an_absent_database(
+    rabbit_bus: RabbitBus, log: ChangeLog, dsn: str, legs: Sequence[int]
+) -> None:
+    await sequence(log)
+    start = await log.position()
+    async with Reader(rabbit_bus, start) as reader:
+        before = await live(rabbit_bus, log, reader)
+        end = await write(log, 1 + AHEAD // len(legs) + 10)
+        changes = await read(log, before.seq)
+        async with absent(dsn):
+            await rabbit_bus.publish(end.epoch, changes[1:])
+            await until(lambda: rabbit_bus.down_since is not None, within=5, what="it is noticed")
+            assert reader.seqs[-1] == before.seq
+        await reader.has(end.seq, 15)
+    assert reader.seqs == list(range(start.seq + 1, end.seq + 1))
+    assert rabbit_bus.counts.filled < AHEAD // 2
 
 
 async def test_nothing_is_lost_while_the_broker_is_killed(

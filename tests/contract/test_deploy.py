@@ -21,8 +21,9 @@ ENV = ROOT / "deploy" / "example.env"
 
 def compose(*arguments: str, env_file: Path = ENV) -> subprocess.CompletedProcess[str]:
     """The real Compose."""
-    command = [BIN / "docker-compose", "-f", ROOT / "docker-compose.yml", "--env-file", env_file]
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    files = ["-f", str(ROOT / "docker-compose.yml"), "--env-file", str(env_file)]
+    command = [str(BIN / "docker-compose"), *files, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +40,17 @@ def test_every_part_is_there(services: dict[str, Any]) -> None:
         "postgres", "rabbitmq", "init", "api", "realtime", "relay", "notifier", "nginx", "replay",
     }  # fmt: skip
     assert services["realtime"]["deploy"]["replicas"] == 2
+
+
+def test_every_service_is_confined(services: dict[str, Any]) -> None:
     for name, service in services.items():
         assert service["read_only"], name
         assert service["user"] not in ("", "root", "0"), name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
         assert service["restart"], name
+        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}, name
+    assert [name for name, service in services.items() if service.get("ports")] == ["nginx"]
 
 
 def test_commands_of_compose_are_commands_of_gatecast(services: dict[str, Any]) -> None:

@@ -2,13 +2,13 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
 import pytest
 
-from realtime.bus import Bus, Position
+from realtime.bus import Bus
 from realtime.change_log import ChangeLog
 from realtime.database import QUERIES
 from realtime.errors import (
@@ -19,29 +19,16 @@ from realtime.errors import (
     ErrorCode,
     Refused,
 )
-from realtime.flight import Change
 from realtime.notifier import Notifier
 from realtime.receipts import MAX_LEGS, Receipts
 from realtime.sender import Notice, Sent, Target
 from realtime.settings import Settings
+from tests.support.followers import IdleBus, add_follower, epoch_of
 from tests.support.legs import add_legs, key_of, set_gate
 from tests.support.wait import until
 
 Pool = asyncpg.Pool
 GRACE = Settings(grace=3600, grace_urgent=3600)
-
-
-class IdleBus:
-    """A bus that nothing is asked of here."""
-
-    async def run(self) -> None:
-        raise NotImplementedError
-
-    def follow(self, after: Position) -> AsyncIterator[list[Change]]:
-        raise NotImplementedError
-
-    async def wait_work(self, within: float) -> None:
-        await asyncio.sleep(min(within, 0.02))
 
 
 class NoSender:
@@ -52,22 +39,6 @@ class NoSender:
 
     async def close(self) -> None:
         raise NotImplementedError
-
-
-async def add_follower(pool: "Pool[asyncpg.Record]", *leg_ids: int) -> str:
-    """An account that follows these legs."""
-    account_id: uuid.UUID = await pool.fetchval(
-        "INSERT INTO account (credential_hash) VALUES ('\\x00') RETURNING account_id"
-    )
-    for leg_id in leg_ids:
-        await pool.execute(
-            "INSERT INTO follow (account_id, leg_id) VALUES ($1, $2)", account_id, leg_id
-        )
-    return str(account_id)
-
-
-async def epoch_of(pool: "Pool[asyncpg.Record]") -> str:
-    return (await ChangeLog(pool).position()).epoch
 
 
 @pytest.fixture

@@ -5,9 +5,12 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import parse_qs, urlsplit
 
+import asyncpg
 import pytest
 
 from realtime.bus import Position
@@ -137,3 +140,26 @@ async def live(bus: Bus, log: ChangeLog, reader: Reader) -> Position:
     end = await log.position()
     await reader.has(end.seq, 5)
     return end
+
+
+OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+
+
+@asynccontextmanager
+async def absent(dsn: str) -> AsyncIterator[None]:
+    """The database has ended all sessions and accepts none meanwhile."""
+    address = parse_qs(urlsplit(dsn).query)
+    listening = Path(address["host"][0]) / f".s.PGSQL.{address['port'][0]}"
+    hidden = listening.with_name("hidden")
+    session = await asyncpg.connect(dsn)
+
+    async def alone() -> bool:
+        return await session.fetchval(f"SELECT count(pg_terminate_backend(pid)) {OTHERS}") == 0
+
+    listening.rename(hidden)
+    try:
+        await until(alone, within=5, what="all sessions have ended")
+        yield
+    finally:
+        hidden.rename(listening)
+        await session.close()

@@ -1,0 +1,105 @@
+"""The form in which changes travel, as in the vectors."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from realtime.bus import Position
+from realtime.bus_rabbitmq import pack_change, pack_tick, unpack
+from realtime.flight import Change
+from realtime.notice import KINDS
+
+VECTORS = json.loads(
+    (Path(__file__).parent.parent / "vectors" / "bus.json").read_text(encoding="utf-8")
+)
+EPOCH = "5b0c8e0e-6d0a-4a53-9f0e-3d3f2b6f1c11"
+LEG = {
+    "key": "B69-2013-03-08-JFK-MCO",
+    "dep_airport": "JFK",
+    "arr_airport": "MCO",
+    "dep_gate": "22",
+}
+
+
+def change_of(body: dict[str, Any]) -> Change:
+    return msgspec.json.decode(json.dumps(body), type=Change)
+
+
+def leg_vector(changed: dict[str, list[object]] | None = None) -> dict[str, Any]:
+    body = dict(VECTORS["change"]["body"], state=LEG)
+    return body if changed is None else body | {"changed": changed}
+
+
+def with_times(body: dict[str, Any]) -> dict[str, Any]:
+    """Two spellings of one instant are equal."""
+    times = {name: datetime.fromisoformat(body[name]) for name in ("at", "wall_at")}
+    return body | times
+
+
+def test_a_change_travels_as_in_the_vector() -> None:
+    vector, body = VECTORS["change"], leg_vector()
+    key, packed, properties = pack_change(EPOCH, change_of(body), KINDS)
+    assert key == vector["routing_key"]
+    assert with_times(json.loads(packed)) == with_times(body)
+    assert properties == {
+        "content_type": vector["content_type"],
+        "message_id": vector["message_id"],
+        "delivery_mode": vector["delivery_mode"],
+        "headers": vector["headers"],
+    }
+
+
+def test_a_clock_row_travels_as_in_the_vector() -> None:
+    vector = VECTORS["clock"]
+    key, packed, properties = pack_change(EPOCH, change_of(vector["body"]), KINDS)
+    assert key == vector["routing_key"]
+    assert with_times(json.loads(packed)) == with_times(vector["body"])
+    assert properties["headers"]["cloudEvents:type"] == vector["type"]
+    assert "cloudEvents:subject" not in properties["headers"]
+
+
+def test_a_tick_travels_as_in_the_vector() -> None:
+    vector = VECTORS["tick"]
+    end = Position(EPOCH, vector["body"]["last_seq"])
+    key, packed, properties = pack_tick(end)
+    assert key == vector["routing_key"]
+    assert json.loads(packed) == vector["body"]
+    assert properties["delivery_mode"] == vector["delivery_mode"]
+    assert properties["headers"]["cloudEvents:type"] == vector["type"]
+    assert unpack(properties["headers"], packed) == (EPOCH, end)
+
+
+@pytest.mark.parametrize("name", ["change", "clock"])
+def test_what_travelled_is_what_the_log_holds(name: str) -> None:
+    body = leg_vector() if name == "change" else VECTORS["clock"]["body"]
+    change = change_of(body)
+    _, packed, properties = pack_change(EPOCH, change, KINDS)
+    assert unpack(properties["headers"], packed) == (EPOCH, change)
+
+
+def test_what_a_later_version_may_send_is_not_for_us() -> None:
+    headers = dict(VECTORS["change"]["headers"])
+    headers["cloudEvents:type"] = "io.gatecast.leg.changed.v2"
+    assert unpack(headers, b"\xff") is None
+    assert unpack({}, b"{}") is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind"),
+    [
+        ({"irregularity": ["none", "cancelled"], "dep_gate": ["18", "22"]}, "cancelled"),
+        ({"dep_gate": ["18", "22"], "etd": [None, "2013-03-08T23:10:00Z"]}, "gate_changed"),
+        ({"dep_gate": [None, "22"]}, "-"),
+        ({"etd": [None, "2013-03-08T23:10:00Z"]}, "-"),
+        ({}, "-"),
+    ],
+)
+def test_the_routing_key_names_the_most_urgent_notable_kind(
+    changed: dict[str, list[object]], kind: str
+) -> None:
+    key, _, _ = pack_change(EPOCH, change_of(leg_vector(changed)), KINDS)
+    assert key == f"chg.JFK.MCO.{kind}"

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 SPEED ?= 10
 
-.PHONY: run stack test check format bench faults web clean
+.PHONY: run stack test check format image web clean
 
 run: .venv/.run web/dist/.built
 	$(PY) -m api serve --replay 2013-03-08 --speed $(SPEED)

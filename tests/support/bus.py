@@ -154,7 +154,8 @@ async def absent(dsn: str) -> AsyncIterator[None]:
     session = await asyncpg.connect(dsn)
 
     async def alone() -> bool:
-        return await session.fetchval(f"SELECT count(pg_terminate_backend(pid)) {OTHERS}") == 0
+        ended: int = await session.fetchval(f"SELECT count(pg_terminate_backend(pid)) {OTHERS}")
+        return ended == 0
 
     listening.rename(hidden)
     try:

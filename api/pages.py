@@ -30,9 +30,10 @@ HEADERS = {
     "Cache-Control": "no-cache",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+# Browsers ignore it without TLS, and complain.
+ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin"}
 NOT_BUILT = "The web client is not built here. Run `make web`, or use a released wheel.\n"
 
 
@@ -54,10 +55,11 @@ def web_folder() -> Path:
 def page(path: Path) -> Callable[[Request], Response]:
     """An endpoint that serves one HTML entry."""
 
-    def endpoint(_: Request) -> Response:
+    def endpoint(request: Request) -> Response:
         if not path.is_file():
             return PlainTextResponse(NOT_BUILT, 503)
-        return FileResponse(path, headers=HEADERS, media_type="text/html; charset=utf-8")
+        headers = HEADERS | (ISOLATED if request.url.scheme == "https" else {})
+        return FileResponse(path, headers=headers, media_type="text/html; charset=utf-8")
 
     return endpoint
 

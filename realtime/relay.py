@@ -37,7 +37,7 @@ class Relay:
         self.wake_followers = wake_followers
         self.sequenced = 0
         self.published = 0
-        self.away: str | None = None
+        self.away: dict[str, str] = {}
         self._outbox = asyncio.Event()
         self._log_grew = asyncio.Event()
 
@@ -60,9 +60,9 @@ class Relay:
             try:
                 await work()
             except (*DATABASE_AWAY, Unconfirmed) as error:
-                if self.away is None:
+                if what not in self.away:
                     structlog.get_logger().warning("relay waits", what=what, error=str(error))
-                self.away = f"{what}: {error or type(error).__name__}"
+                self.away[what] = str(error) or type(error).__name__
                 await asyncio.sleep(backoff.next())
 
     async def _sequence(self) -> None:
@@ -82,14 +82,16 @@ class Relay:
                     self._log_grew.set()
                     self.wake_followers()
                     continue
-            self.away = None
+            self.away.pop("sequence", None)
             await wait(self._outbox, AWAKE if loop.time() - found_at < IDLE_AFTER else IDLE)
 
     async def _publish(self) -> None:
         await self.pool.execute(QUERIES["add_reader"], READER)
         while True:
             self._log_grew.clear()
-            if await self._publish_batch() == 0:
+            published = await self._publish_batch()
+            self.away.pop("publish", None)
+            if published == 0:
                 await wait(self._log_grew, IDLE)
 
     async def _publish_batch(self) -> int:
@@ -112,4 +114,5 @@ class Relay:
         assert self.publisher is not None
         while True:
             await self.publisher.tick(await self.log.position())
+            self.away.pop("tick", None)
             await asyncio.sleep(1.0)

@@ -42,6 +42,7 @@ class Replay:
         while True:
             try:
                 await self._open()
+                backoff.reset()
                 await self._play()
             except DATABASE_AWAY as error:
                 structlog.get_logger().warning("replay waits", error=str(error))

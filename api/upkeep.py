@@ -28,6 +28,7 @@ class Upkeep:
                 async with self.pool.acquire() as session:
                     if await session.fetchval(QUERIES["lock_upkeep"]):
                         self.elected = True
+                        backoff.reset()
                         await self._work(session)
             except DATABASE_AWAY as error:
                 structlog.get_logger().warning("upkeep waits", error=str(error))

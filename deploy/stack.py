@@ -33,6 +33,7 @@ NODES = ("realtime-1", "realtime-2")
 READY_WITHIN = 90.0
 ANSWER_WITHIN = 5.0
 POLL = 0.1
+SECOND_SIGNAL = 130
 AIRPORT = "JFK"
 FLIGHTS = f"/api/flights?airport={AIRPORT}&direction=departures"
 BROKER_USER = "gatecast"
@@ -64,6 +65,7 @@ class Stack:
         self.postgres = EmbeddedPostgres(self.folder / "postgres")
         self.children: dict[str, Child] = {}
         self.stopping = False
+        self.killed = False
         self.broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def say(self, text: str) -> None:
@@ -98,7 +100,8 @@ class Stack:
         return not late
 
     def kill(self) -> None:
-        """End everything now; PostgreSQL ends with us."""
+        """End everything now, but PostgreSQL as always."""
+        self.killed = True
         for child in self.children.values():
             child.kill()
 
@@ -269,7 +272,7 @@ async def answers(port: int, path: str, text: str = "") -> bool:
 
 
 async def supervise(settings: Settings, day: str, speed: float) -> int:
-    """Run the stack until a signal (0) or until a part of it ends (1)."""
+    """Run the stack until a signal (0, the second time 130) or until a part of it ends (1)."""
     loop = asyncio.get_running_loop()
     stack, signalled = Stack(settings, day, speed), asyncio.Event()
 
@@ -292,6 +295,8 @@ async def supervise(settings: Settings, day: str, speed: float) -> int:
     waiting.cancel()
     orderly = await stack.stop()
     stack.say(f"stopped because {fault}" if fault else "stopped")
+    if stack.killed:
+        return SECOND_SIGNAL
     return 0 if orderly and not fault else 1
 
 

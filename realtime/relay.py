@@ -61,6 +61,7 @@ class Relay:
                 await work()
             except (*DATABASE_AWAY, Unconfirmed) as error:
                 if what not in self.away:
+                    backoff.reset()
                     structlog.get_logger().warning("relay waits", what=what, error=str(error))
                 self.away[what] = str(error) or type(error).__name__
                 await asyncio.sleep(backoff.next())

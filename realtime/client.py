@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from realtime.channels import parse_channel
+from realtime.channels import Channel, parse_channel
 from realtime.errors import (
     BAD_COMMAND,
     BAD_REQUEST,
@@ -62,6 +62,13 @@ class Shared(Struct, frozen=True):
     settle: SettleReceipts
     settings: Settings
     monotonic: Callable[[], float]
+
+
+async def subscribe(
+    shared: Shared, sink: Sink, channel: Channel, request: Subscribe
+) -> dict[str, Any]:
+    """The result of a subscribe command on whatever transport; Refused when it is not granted."""
+    return shared.hub.subscribe(sink, channel, request)
 
 
 class Client:
@@ -127,7 +134,7 @@ class Client:
         if command.connect is not None:
             return self._connect(command.connect)
         if command.subscribe is not None:
-            return self._subscribe(command.subscribe)
+            return await self._subscribe(command.subscribe)
         if command.unsubscribe is not None:
             self._unsubscribe(command.unsubscribe.channel)
             return {}
@@ -180,13 +187,13 @@ class Client:
         self._expires = self.shared.monotonic() + left + TOKEN_LEEWAY
         return claims.account_id, {"expires": True, "ttl": max(1, int(left))}
 
-    def _subscribe(self, request: Subscribe) -> dict[str, Any]:
+    async def _subscribe(self, request: Subscribe) -> dict[str, Any]:
         if not request.channel:
             raise Disconnected(BAD_COMMAND)
         channel = parse_channel(request.channel)
         if len(self.channels) >= MAX_CHANNELS and channel.name not in self.channels:
             raise Refused(LIMIT_EXCEEDED)
-        result = self.shared.hub.subscribe(self.sink, channel, request)
+        result = await subscribe(self.shared, self.sink, channel, request)
         self.channels.add(channel.name)
         return result
 

@@ -1,4 +1,4 @@
-"""Channels and their subscribers; every publication is encoded once."""
+"""Channels and their subscribers; every publication is encoded once a wire format."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
@@ -24,17 +24,27 @@ from realtime.protocol import (
     Publication,
     Subscribe,
     publication_push,
-    unsubscribe_push,
 )
-
-STATE_INVALIDATED = (2502, "state invalidated")
 
 Slot = tuple[str, str]
 """What a newer frame of the same slot replaces while it waits: a channel and a leg key."""
 
 
+Encode = Callable[[str, str, Sequence[Publication]], list[tuple[Slot, bytes]]]
+"""Epoch, channel and publications of one seq to the frames of one wire format."""
+
+
+def json_frames(
+    _: str, channel: str, publications: Sequence[Publication]
+) -> list[tuple[Slot, bytes]]:
+    """Pushes of the client protocol."""
+    return [((channel, each.key), publication_push(channel, each)) for each in publications]
+
+
 class Sink(Protocol):
-    """One socket as the hub sees it; nothing here waits."""
+    """One connection as the hub sees it; nothing here waits."""
+
+    encode: Encode
 
     def reply(self, frame: bytes) -> None:
         """Queue a frame that nothing replaces."""
@@ -46,6 +56,10 @@ class Sink(Protocol):
 
     def forget(self, channel: str) -> None:
         """Drop what waits for this channel."""
+        ...
+
+    def invalidate(self, channel: str) -> None:
+        """The subscription has ended, because its position means nothing any more."""
         ...
 
     def disconnect(self, disconnect: DisconnectCode) -> None:
@@ -82,11 +96,9 @@ class Hub:
         for channel, sinks in list(self.sinks.items()):
             if channel.startswith("status:"):
                 continue
-            frame = unsubscribe_push(channel, *STATE_INVALIDATED)
-            for sink in sinks:
-                sink.forget(channel)
-                sink.reply(frame)
             del self.sinks[channel]
+            for sink in sinks:
+                sink.invalidate(channel)
 
     def publish_status(self) -> None:
         """Tell every screen how fresh its airport is, also when nothing changed."""
@@ -130,11 +142,13 @@ class Hub:
             sinks = self.sinks.get(channel)
             if not sinks:
                 continue
-            frames = [
-                ((channel, each.key), publication_push(channel, each)) for each in publications
-            ]
-            self.published += len(frames)
+            self.published += len(publications)
+            encoded: dict[Encode, list[tuple[Slot, bytes]]] = {}
             for sink in sinks:
+                frames = encoded.get(sink.encode)
+                if frames is None:
+                    frames = sink.encode(self.epoch, channel, publications)
+                    encoded[sink.encode] = frames
                 sink.publish(frames)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 from starlette.applications import Starlette
 
+from api.problems import exception_handlers
 from api.serving import Process, listen
 from api.upkeep import Upkeep
 from realtime.app import Readiness, node_readings, node_routes, operations_routes
@@ -64,7 +65,8 @@ async def running_node(
     sockets = Sockets(shared)
     readiness = Readiness({"node": node.not_ready})
     operations = operations_routes(readiness, node_readings(node, sockets))
-    app = Starlette(routes=[*node_routes(sockets), *operations])
+    routes = [*node_routes(sockets), *operations]
+    app = Starlette(routes=routes, exception_handlers=exception_handlers)
     parts: list[tuple[str, Part]] = [
         ("relay", relay),
         ("node", node),

@@ -30,6 +30,7 @@ from realtime.protocol import (
     PING,
     Command,
     Connect,
+    History,
     Refresh,
     Rpc,
     Subscribe,
@@ -54,6 +55,12 @@ class SettleReceipts(Protocol):
     ) -> int: ...
 
 
+class LoadLeg(Protocol):
+    """Bring a leg that nobody holds into the hub's state; Refused while that cannot be."""
+
+    async def __call__(self, leg_key: str) -> None: ...
+
+
 class Shared(Struct, frozen=True):
     """What all clients of a node have in common."""
 
@@ -62,12 +69,21 @@ class Shared(Struct, frozen=True):
     settle: SettleReceipts
     settings: Settings
     monotonic: Callable[[], float]
+    load_leg: LoadLeg
+
+
+async def hold(shared: Shared, channel: Channel) -> None:
+    """Load a leg that is not among those that boards may show; Refused while that cannot be."""
+    state = shared.hub.state
+    if channel.kind == "flight" and state is not None and state.stream(channel.subject) is None:
+        await shared.load_leg(channel.subject)
 
 
 async def subscribe(
     shared: Shared, sink: Sink, channel: Channel, request: Subscribe
 ) -> dict[str, Any]:
     """The result of a subscribe command on whatever transport; Refused when it is not granted."""
+    await hold(shared, channel)
     return shared.hub.subscribe(sink, channel, request)
 
 
@@ -140,6 +156,8 @@ class Client:
             return {}
         if command.rpc is not None:
             return {"data": {"settled": await self._ack(command.rpc)}}
+        if command.history is not None:
+            return await self._history(command.history)
         if command.refresh is not None:
             return self._refresh(command.refresh)
         if method == "ping":
@@ -196,6 +214,11 @@ class Client:
         result = await subscribe(self.shared, self.sink, channel, request)
         self.channels.add(channel.name)
         return result
+
+    async def _history(self, request: History) -> dict[str, Any]:
+        channel = parse_channel(request.channel)
+        await hold(self.shared, channel)
+        return self.shared.hub.history(channel, request)
 
     def _unsubscribe(self, channel: str) -> None:
         if channel in self.channels:

@@ -9,6 +9,7 @@ from realtime.channels import Channel, status_channel
 from realtime.errors import (
     ALREADY_SUBSCRIBED,
     BAD_REQUEST,
+    NOT_AVAILABLE,
     TOO_MANY_REQUESTS,
     UNRECOVERABLE_POSITION,
     DisconnectCode,
@@ -21,6 +22,7 @@ from realtime.protocol import (
     PHASE_STREAM,
     REJECT_UNRECOVERED,
     STREAM,
+    History,
     Publication,
     Subscribe,
     publication_push,
@@ -127,6 +129,14 @@ class Hub:
         self.sinks.setdefault(channel.name, set()).add(sink)
         return result
 
+    def history(self, channel: Channel, request: History) -> dict[str, Any]:
+        """The result of a history command; only flights have one."""
+        if channel.kind != "flight":
+            raise Refused(NOT_AVAILABLE)
+        if self.state is None or not self.state.ready:
+            raise Refused(TOO_MANY_REQUESTS)
+        return history_result(self.state, channel, request)
+
     def unsubscribe(self, sink: Sink, channel: str) -> None:
         """Nothing of this channel reaches the sink any more."""
         sinks = self.sinks.get(channel)
@@ -178,6 +188,25 @@ def flight_result(state: LogState, channel: Channel, request: Subscribe) -> dict
             raise Refused(UNRECOVERABLE_POSITION)
         return result | {"publications": newest}
     return result | {"recovered": True, "offset": request.offset, "publications": missed}
+
+
+def history_result(state: LogState, channel: Channel, request: History) -> dict[str, Any]:
+    """What is held of a flight after (reverse: before) a position, and where its stream ends."""
+    since = request.since
+    if since is not None and since.epoch not in ("", state.epoch):
+        raise Refused(UNRECOVERABLE_POSITION)
+    stream = state.stream(channel.subject)
+    held = [] if stream is None else list(stream.history)
+    if request.reverse:
+        held.reverse()
+    if since is not None:
+        sign = -1 if request.reverse else 1
+        held = [each for each in held if sign * (each.offset - since.offset) > 0]
+    return {
+        "publications": held if request.limit < 0 else held[: request.limit],
+        "epoch": state.epoch,
+        "offset": 0 if stream is None else stream.newest.offset,
+    }
 
 
 def board_result(state: LogState, channel: Channel, request: Subscribe) -> dict[str, Any]:

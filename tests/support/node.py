@@ -61,7 +61,8 @@ async def running_node(
     relay = Relay(pool, log, None, bus.wake)
     node = Node(pool, bus, settings)
     clock = asyncio.get_running_loop().time
-    shared = Shared(node.hub, Tokens(settings.secret), Receipts(pool).settle, settings, clock)
+    tokens, settle = Tokens(settings.secret), Receipts(pool).settle
+    shared = Shared(node.hub, tokens, settle, settings, clock, node.load_leg)
     sockets = Sockets(shared)
     readiness = Readiness({"node": node.not_ready})
     operations = operations_routes(readiness, node_readings(node, sockets))

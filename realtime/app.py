@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from realtime.client import BUILD
 from realtime.metrics import Readings, exposition
 from realtime.node import Node
+from realtime.transport_sse import sse_routes
 from realtime.transport_websocket import Sockets
 
 Check = Callable[[], str | None]
@@ -53,7 +54,10 @@ def operations_routes(readiness: Readiness, readings: Readings) -> list[BaseRout
 
 def node_routes(sockets: Sockets) -> list[BaseRoute]:
     """Where clients connect."""
-    return [WebSocketRoute("/connection/websocket", sockets.endpoint)]
+    return [
+        WebSocketRoute("/connection/websocket", sockets.endpoint),
+        *sse_routes(sockets.shared, sockets.clients),
+    ]
 
 
 def node_readings(node: Node, sockets: Sockets) -> Readings:

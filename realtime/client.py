@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from realtime.channels import parse_channel
+from realtime.channels import Channel, parse_channel
 from realtime.errors import (
     BAD_COMMAND,
     BAD_REQUEST,
@@ -30,6 +30,7 @@ from realtime.protocol import (
     PING,
     Command,
     Connect,
+    History,
     Refresh,
     Rpc,
     Subscribe,
@@ -54,6 +55,12 @@ class SettleReceipts(Protocol):
     ) -> int: ...
 
 
+class LoadLeg(Protocol):
+    """Bring a leg that nobody holds into the hub's state; Refused while that cannot be."""
+
+    async def __call__(self, leg_key: str) -> None: ...
+
+
 class Shared(Struct, frozen=True):
     """What all clients of a node have in common."""
 
@@ -62,6 +69,22 @@ class Shared(Struct, frozen=True):
     settle: SettleReceipts
     settings: Settings
     monotonic: Callable[[], float]
+    load_leg: LoadLeg
+
+
+async def hold(shared: Shared, channel: Channel) -> None:
+    """Load a leg that is not among those that boards may show; Refused while that cannot be."""
+    state = shared.hub.state
+    if channel.kind == "flight" and state is not None and state.stream(channel.subject) is None:
+        await shared.load_leg(channel.subject)
+
+
+async def subscribe(
+    shared: Shared, sink: Sink, channel: Channel, request: Subscribe
+) -> dict[str, Any]:
+    """The result of a subscribe command on whatever transport; Refused when it is not granted."""
+    await hold(shared, channel)
+    return shared.hub.subscribe(sink, channel, request)
 
 
 class Client:
@@ -127,12 +150,14 @@ class Client:
         if command.connect is not None:
             return self._connect(command.connect)
         if command.subscribe is not None:
-            return self._subscribe(command.subscribe)
+            return await self._subscribe(command.subscribe)
         if command.unsubscribe is not None:
             self._unsubscribe(command.unsubscribe.channel)
             return {}
         if command.rpc is not None:
             return {"data": {"settled": await self._ack(command.rpc)}}
+        if command.history is not None:
+            return await self._history(command.history)
         if command.refresh is not None:
             return self._refresh(command.refresh)
         if method == "ping":
@@ -180,15 +205,20 @@ class Client:
         self._expires = self.shared.monotonic() + left + TOKEN_LEEWAY
         return claims.account_id, {"expires": True, "ttl": max(1, int(left))}
 
-    def _subscribe(self, request: Subscribe) -> dict[str, Any]:
+    async def _subscribe(self, request: Subscribe) -> dict[str, Any]:
         if not request.channel:
             raise Disconnected(BAD_COMMAND)
         channel = parse_channel(request.channel)
         if len(self.channels) >= MAX_CHANNELS and channel.name not in self.channels:
             raise Refused(LIMIT_EXCEEDED)
-        result = self.shared.hub.subscribe(self.sink, channel, request)
+        result = await subscribe(self.shared, self.sink, channel, request)
         self.channels.add(channel.name)
         return result
+
+    async def _history(self, request: History) -> dict[str, Any]:
+        channel = parse_channel(request.channel)
+        await hold(self.shared, channel)
+        return self.shared.hub.history(channel, request)
 
     def _unsubscribe(self, channel: str) -> None:
         if channel in self.channels:

@@ -1,4 +1,4 @@
-"""Channels and their subscribers; every publication is encoded once."""
+"""Channels and their subscribers; every publication is encoded once a wire format."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
@@ -9,6 +9,7 @@ from realtime.channels import Channel, status_channel
 from realtime.errors import (
     ALREADY_SUBSCRIBED,
     BAD_REQUEST,
+    NOT_AVAILABLE,
     TOO_MANY_REQUESTS,
     UNRECOVERABLE_POSITION,
     DisconnectCode,
@@ -21,20 +22,31 @@ from realtime.protocol import (
     PHASE_STREAM,
     REJECT_UNRECOVERED,
     STREAM,
+    History,
     Publication,
     Subscribe,
     publication_push,
-    unsubscribe_push,
 )
-
-STATE_INVALIDATED = (2502, "state invalidated")
 
 Slot = tuple[str, str]
 """What a newer frame of the same slot replaces while it waits: a channel and a leg key."""
 
 
+Encode = Callable[[str, str, Sequence[Publication]], list[tuple[Slot, bytes]]]
+"""Epoch, channel and publications of one seq to the frames of one wire format."""
+
+
+def json_frames(
+    _: str, channel: str, publications: Sequence[Publication]
+) -> list[tuple[Slot, bytes]]:
+    """Pushes of the client protocol."""
+    return [((channel, each.key), publication_push(channel, each)) for each in publications]
+
+
 class Sink(Protocol):
-    """One socket as the hub sees it; nothing here waits."""
+    """One connection as the hub sees it; nothing here waits."""
+
+    encode: Encode
 
     def reply(self, frame: bytes) -> None:
         """Queue a frame that nothing replaces."""
@@ -46,6 +58,10 @@ class Sink(Protocol):
 
     def forget(self, channel: str) -> None:
         """Drop what waits for this channel."""
+        ...
+
+    def invalidate(self, channel: str) -> None:
+        """The subscription has ended, because its position means nothing any more."""
         ...
 
     def disconnect(self, disconnect: DisconnectCode) -> None:
@@ -82,11 +98,9 @@ class Hub:
         for channel, sinks in list(self.sinks.items()):
             if channel.startswith("status:"):
                 continue
-            frame = unsubscribe_push(channel, *STATE_INVALIDATED)
-            for sink in sinks:
-                sink.forget(channel)
-                sink.reply(frame)
             del self.sinks[channel]
+            for sink in sinks:
+                sink.invalidate(channel)
 
     def publish_status(self) -> None:
         """Tell every screen how fresh its airport is, also when nothing changed."""
@@ -115,6 +129,14 @@ class Hub:
         self.sinks.setdefault(channel.name, set()).add(sink)
         return result
 
+    def history(self, channel: Channel, request: History) -> dict[str, Any]:
+        """The result of a history command; only flights have one."""
+        if channel.kind != "flight":
+            raise Refused(NOT_AVAILABLE)
+        if self.state is None or not self.state.ready:
+            raise Refused(TOO_MANY_REQUESTS)
+        return history_result(self.state, channel, request)
+
     def unsubscribe(self, sink: Sink, channel: str) -> None:
         """Nothing of this channel reaches the sink any more."""
         sinks = self.sinks.get(channel)
@@ -130,11 +152,13 @@ class Hub:
             sinks = self.sinks.get(channel)
             if not sinks:
                 continue
-            frames = [
-                ((channel, each.key), publication_push(channel, each)) for each in publications
-            ]
-            self.published += len(frames)
+            self.published += len(publications)
+            encoded: dict[Encode, list[tuple[Slot, bytes]]] = {}
             for sink in sinks:
+                frames = encoded.get(sink.encode)
+                if frames is None:
+                    frames = sink.encode(self.epoch, channel, publications)
+                    encoded[sink.encode] = frames
                 sink.publish(frames)
 
 
@@ -164,6 +188,25 @@ def flight_result(state: LogState, channel: Channel, request: Subscribe) -> dict
             raise Refused(UNRECOVERABLE_POSITION)
         return result | {"publications": newest}
     return result | {"recovered": True, "offset": request.offset, "publications": missed}
+
+
+def history_result(state: LogState, channel: Channel, request: History) -> dict[str, Any]:
+    """What is held of a flight after (reverse: before) a position, and where its stream ends."""
+    since = request.since
+    if since is not None and since.epoch not in ("", state.epoch):
+        raise Refused(UNRECOVERABLE_POSITION)
+    stream = state.stream(channel.subject)
+    held = [] if stream is None else list(stream.history)
+    if request.reverse:
+        held.reverse()
+    if since is not None:
+        sign = -1 if request.reverse else 1
+        held = [each for each in held if sign * (each.offset - since.offset) > 0]
+    return {
+        "publications": held if request.limit < 0 else held[: request.limit],
+        "epoch": state.epoch,
+        "offset": 0 if stream is None else stream.newest.offset,
+    }
 
 
 def board_result(state: LogState, channel: Channel, request: Subscribe) -> dict[str, Any]:

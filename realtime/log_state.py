@@ -4,6 +4,7 @@ Two nodes at one seq hold the same boards and give the same offsets, also one th
 started: offsets are versions and seqs of the log, never counters of a process.
 """
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -18,6 +19,10 @@ from realtime.protocol import Publication, encode
 from realtime.stream import Stream
 
 HELD = timedelta(hours=36)
+# How far back a board recovers: in wall time, board time and rows. A leg leaves every board within
+# 24 h of its best time, so that whatever left since the floor is still HELD.
+RECENT_WALL, RECENT_BOARD, RECENT_HELD = timedelta(minutes=15), timedelta(hours=12), 50_000
+MAX_GUESTS = 4096
 
 _legs = msgspec.json.Decoder(FlightLeg)
 _changed = msgspec.json.Decoder(dict[str, list[object]])
@@ -31,6 +36,38 @@ class LoadedLeg(Struct, frozen=True):
     leg_id: int
     version: int
     state: Raw
+
+
+class Floor:
+    """The seq below which a board is not recovered: a function of the log's newest rows alone."""
+
+    __slots__ = ("_board", "_rows", "_wall", "seq")
+
+    def __init__(self, seq: int) -> None:
+        self.seq = seq
+        self._rows: deque[tuple[int, datetime, datetime]] = deque()
+        self._wall: datetime | None = None
+        self._board: datetime | None = None
+
+    def pass_row(self, change: Change) -> None:
+        """Rows too old in either time are given up, and all of them when board time jumps back."""
+        self._wall = max(self._wall or change.wall_at, change.wall_at)
+        if change.kind == "clock":
+            if self._board is not None and change.at < self._board:
+                self._rows.clear()
+            self._board = change.at
+        self._rows.append((change.seq, change.wall_at, change.at))
+        while self._rows and self._is_old(*self._rows[0], change.seq):
+            self._rows.popleft()
+        self.seq = max(self.seq, self._rows[0][0] - 1 if self._rows else change.seq)
+
+    def _is_old(self, seq: int, wall: datetime, board: datetime, newest: int) -> bool:
+        assert self._wall is not None
+        return (
+            wall <= self._wall - RECENT_WALL
+            or seq <= newest - RECENT_HELD
+            or (self._board is not None and board <= self._board - RECENT_BOARD)
+        )
 
 
 class Loaded(Struct, frozen=True):
@@ -62,13 +99,29 @@ def flight_publication(change: Change, state: Raw) -> Publication:
     return Publication(data=Raw(encode({"leg": state, "change": body})), offset=change.version or 0)
 
 
+def whole(state: Raw, version: int) -> Publication:
+    """The state of a leg of which the log says nothing more."""
+    return Publication(data=Raw(encode({"leg": state})), offset=version)
+
+
+def departed(loaded: Loaded) -> list[LoadedLeg]:
+    """Legs that recent rows took out of the window: boards have to tell those who return."""
+    held = {row.leg_id for row in loaded.legs}
+    newest = {
+        change.leg_id: LoadedLeg(change.leg_id, change.version, change.state)
+        for change in loaded.recent
+        if change.leg_id is not None and change.version is not None and change.leg_id not in held
+    }
+    return list(newest.values())
+
+
 class LogState:
     """Streams and boards at `seq`; `apply` moves it by one row and says what to publish."""
 
     def __init__(self, loaded: Loaded) -> None:
         self.epoch = loaded.epoch
         self.seq = loaded.seq
-        self.floor = loaded.recent[0].seq - 1 if loaded.recent else loaded.seq
+        self._floor = Floor(loaded.recent[0].seq - 1 if loaded.recent else loaded.seq)
         self.now = loaded.clock_before
         self.legs: dict[int, FlightLeg] = {}
         self.leg_ids: dict[str, int] = {}
@@ -76,7 +129,15 @@ class LogState:
         self.streams: dict[int, Stream] = {}
         self.boards: dict[tuple[str, Movement], Board] = {}
         self._ahead = dict(loaded.unsequenced)
+        self._guests: dict[int, None] = {}
         self._load(loaded)
+        for change in loaded.recent:
+            self._floor.pass_row(change)
+
+    @property
+    def floor(self) -> int:
+        """The oldest position from which a board is recovered."""
+        return self._floor.seq
 
     @property
     def ready(self) -> bool:
@@ -90,9 +151,23 @@ class LogState:
     def board(self, airport: str, movement: Movement) -> Board:
         return self.boards.setdefault((airport, movement), Board(movement))
 
+    def admit(self, row: LoadedLeg) -> None:
+        """Hold a leg for its flight channel only: boards know it once the log has spoken of it."""
+        if row.leg_id in self.streams:
+            return
+        state = compact(row.state)
+        leg = _legs.decode(state)
+        self.legs[row.leg_id] = leg
+        self.leg_ids[leg.key] = row.leg_id
+        self.streams[row.leg_id] = Stream(whole(state, row.version))
+        self._guests[row.leg_id] = None
+        if len(self._guests) > MAX_GUESTS:
+            self._drop(next(leg_id for leg_id in self._guests if leg_id not in self.places))
+
     def apply(self, change: Change) -> Published:
         """Publications by channel, all of this one seq."""
         self.seq = change.seq
+        self._floor.pass_row(change)
         if change.kind == "clock":
             return self._pass_time(change)
         return self._apply_leg(change)
@@ -117,7 +192,9 @@ class LogState:
         published: Published = []
         stream = self.streams.get(leg_id)
         passed = stream is not None and version <= stream.newest.offset
-        if passed:
+        if leg_id in self._guests and passed:
+            self._seat(change)
+        elif passed:
             self._visit(leg_id, change.state)
         else:
             publication = self._take(change)
@@ -137,12 +214,24 @@ class LogState:
         state = compact(change.state)
         publication = flight_publication(change, state)
         self._place(change.leg_id, _legs.decode(state), state)
+        self._guests.pop(change.leg_id, None)
         stream = self.streams.get(change.leg_id)
         if stream is None:
             self.streams[change.leg_id] = Stream(publication)
         else:
             stream.publish(publication)
         return publication
+
+    def _seat(self, change: Change) -> None:
+        """A guest whose flight channel is ahead of the log is on boards what the log says."""
+        assert change.leg_id is not None
+        ahead = self.legs[change.leg_id]
+        state = compact(change.state)
+        self._place(change.leg_id, _legs.decode(state), state)
+        if change.version == ahead.version:
+            del self._guests[change.leg_id]
+        else:
+            self.legs[change.leg_id] = ahead
 
     def _place(self, leg_id: int, leg: FlightLeg, state: Raw) -> None:
         """A board that the leg has left for good keeps it hidden, to tell those who return."""
@@ -164,31 +253,50 @@ class LogState:
             self._place(leg_id, leg, self.boards[movements(leg)[0]].legs[leg_id].state)
 
     def _boards_of(self, leg_id: int) -> Iterable[tuple[str, Movement, Board]]:
-        for airport, movement in self.places[leg_id]:
+        for airport, movement in self.places.get(leg_id, ()):
             yield airport, movement, self.board(airport, movement)
 
     def _forget(self, before: datetime) -> None:
-        """Legs long gone from every board leave memory."""
+        """Legs long gone from every board leave memory, once nobody can return from before that."""
         for leg_id, leg in list(self.legs.items()):
             best = max(filter(None, (leg.best_departure, leg.best_arrival)), default=before)
-            if best <= before and leg_id not in self._ahead:
-                for _, _, board in self._boards_of(leg_id):
-                    board.legs.pop(leg_id, None)
-                del self.legs[leg_id], self.leg_ids[leg.key]
-                del self.streams[leg_id], self.places[leg_id]
+            touched = [board.legs[leg_id].touched for _, _, board in self._boards_of(leg_id)]
+            if (
+                best <= before
+                and leg_id not in self._ahead
+                and max(touched, default=0) <= self.floor
+            ):
+                self._drop(leg_id)
+            else:
+                self._leave(leg_id, leg)
+
+    def _leave(self, leg_id: int, leg: FlightLeg) -> None:
+        """Boards that the leg left for good forget it when nobody can return from before that."""
+        for place in self.places.get(leg_id, set()) - set(movements(leg)):
+            if self.boards[place].legs[leg_id].touched <= self.floor:
+                del self.boards[place].legs[leg_id]
+                self.places[leg_id].discard(place)
+
+    def _drop(self, leg_id: int) -> None:
+        for _, _, board in self._boards_of(leg_id):
+            board.legs.pop(leg_id, None)
+        leg = self.legs.pop(leg_id)
+        self.leg_ids.pop(leg.key, None)
+        self.places.pop(leg_id, None)
+        self._guests.pop(leg_id, None)
+        del self.streams[leg_id]
 
     def _load(self, loaded: Loaded) -> None:
-        for row in loaded.legs:
+        for row in (*loaded.legs, *departed(loaded)):
             state = compact(row.state)
             self._place(row.leg_id, _legs.decode(state), state)
-            whole = Publication(data=Raw(encode({"leg": state})), offset=row.version)
-            self.streams[row.leg_id] = Stream(whole)
+            self.streams[row.leg_id] = Stream(whole(state, row.version))
         self._load_histories(loaded)
         self._load_touched(loaded.recent)
 
     def _load_histories(self, loaded: Loaded) -> None:
         """Recent log rows become what a flight channel can recover."""
-        versions = {row.leg_id: row.version for row in loaded.legs}
+        versions = {leg_id: stream.newest.offset for leg_id, stream in self.streams.items()}
         recent: dict[int, list[Publication]] = {}
         for change in loaded.recent:
             if change.leg_id in versions and (change.version or 0) <= versions[change.leg_id]:

@@ -15,13 +15,16 @@ from realtime.change_log import change_of
 from realtime.client import BUILD
 from realtime.clock import Clock
 from realtime.database import DATABASE_AWAY, QUERIES, jsonb
-from realtime.errors import PositionLost
+from realtime.errors import TOO_MANY_REQUESTS, PositionLost, Refused
 from realtime.hub import Hub
-from realtime.log_state import HELD, Loaded, LoadedLeg, LogState
+from realtime.log_state import HELD, RECENT_HELD, Loaded, LoadedLeg, LogState
 from realtime.protocol import encode
 from realtime.settings import Settings
 
-RECENT_SECONDS, RECENT_ROWS = 900, 50_000
+# Somewhat more than what may be recovered: LogState itself decides where that begins.
+RECENT_SECONDS, RECENT_ROWS = 1020, RECENT_HELD + 1
+MAX_LOADS, LOADS_AT_ONCE = 256, 2
+LOAD_WITHIN = 3.0
 CLOCK_EVERY = 1.0
 
 
@@ -56,6 +59,8 @@ class Node:
         self.feeds: Sequence[Feed] = ()
         self.newest: datetime | None = None
         self.away: str | None = "not loaded yet"
+        self._loads: dict[str, asyncio.Task[None]] = {}
+        self._turns = asyncio.Semaphore(LOADS_AT_ONCE)
 
     async def run(self) -> None:
         """Until cancelled; losing the database or the bus is waited out, nothing else is."""
@@ -69,6 +74,30 @@ class Node:
         if self.hub.state is None:
             return self.away or "not loaded yet"
         return None if self.hub.ready else "catching up with the change log"
+
+    async def load_leg(self, leg_key: str) -> None:
+        """Hold a leg that no board may show; whoever asks meanwhile waits for the same load."""
+        load = self._loads.get(leg_key)
+        if load is None:
+            if len(self._loads) >= MAX_LOADS:
+                raise Refused(TOO_MANY_REQUESTS)
+            load = asyncio.create_task(self._load_leg(leg_key), name=f"load {leg_key}")
+            self._loads[leg_key] = load
+            load.add_done_callback(lambda _: self._loads.pop(leg_key))
+        try:
+            await asyncio.shield(load)
+        except (*DATABASE_AWAY, PositionLost):
+            raise Refused(TOO_MANY_REQUESTS) from None
+
+    async def _load_leg(self, leg_key: str) -> None:
+        async with asyncio.timeout(LOAD_WITHIN), self._turns:
+            row = await self.pool.fetchrow(QUERIES["load_leg"], leg_key)
+        state = self.hub.state
+        if row is None or state is None:
+            return
+        if row["epoch"] != state.epoch:
+            raise PositionLost(f"epoch {state.epoch} has ended")
+        state.admit(LoadedLeg(row["leg_id"], row["version"], jsonb(row["state"])))
 
     def status_of(self, airport: str) -> Raw:
         """The body of `status:<IATA>` now."""

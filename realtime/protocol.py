@@ -45,6 +45,22 @@ class Unsubscribe(Struct):
     channel: str = ""
 
 
+class StreamPosition(Struct):
+    """A place in a stream; an empty epoch is not checked."""
+
+    offset: int = 0
+    epoch: str = ""
+
+
+class History(Struct):
+    """Publications of a flight: `limit` 0 only the position, below 0 all; `since` is exclusive."""
+
+    channel: str = ""
+    limit: int = 0
+    since: StreamPosition | None = None
+    reverse: bool = False
+
+
 class Refresh(Struct):
     """A new token before the old one ends."""
 
@@ -65,7 +81,7 @@ class Command(Struct):
     unsubscribe: Unsubscribe | None = None
     rpc: Rpc | None = None
     publish: Any = None
-    history: Any = None
+    history: History | None = None
     presence: Any = None
     presence_stats: Any = None
     refresh: Refresh | None = None

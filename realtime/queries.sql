@@ -55,16 +55,23 @@ SELECT board_at, wall_at, speed FROM clock
 SELECT leg_id, version, public_state(l) AS state FROM flight_leg l
 WHERE greatest(best_dep, best_arr) > board_now() - make_interval(hours => $1)
 
+-- name: load_leg
+-- $1 leg key: one leg as the tables have it, and the epoch that it was read in.
+SELECT r.epoch::text AS epoch, l.leg_id, l.version, public_state(l) AS state
+FROM relay_state r, flight_leg l WHERE l.key = $1
+
 -- name: load_unsequenced
 -- Versions that the tables already hold and the log does not yet.
 SELECT leg_id, max(version) AS version FROM unsequenced() WHERE kind = 'leg' GROUP BY leg_id
 
 -- name: recent_log
--- $1 seconds, $2 rows: the newest rows of the log, oldest first.
-SELECT seq, kind, at, wall_at, leg_id, version, feed, changed, state FROM (
-  SELECT * FROM change_log WHERE seq > (SELECT last_seq FROM relay_state) - $2::bigint
-    AND wall_at > wall_now() - make_interval(secs => $1)
-  ORDER BY seq DESC) l ORDER BY seq
+-- $1 seconds, $2 rows: the newest rows of the log without a hole, oldest first; a row that a long
+-- transaction wrote may be older than its neighbours.
+SELECT seq, kind, at, wall_at, leg_id, version, feed, changed, state FROM change_log
+WHERE seq >= (SELECT min(seq) FROM change_log
+  WHERE seq > (SELECT last_seq FROM relay_state) - $2::bigint
+    AND wall_at > wall_now() - make_interval(secs => $1))
+ORDER BY seq
 
 -- name: clock_before
 -- $1 seq: the newest clock row at or below it.

@@ -1,79 +1,24 @@
-"""The WebSocket endpoint: Origin, handshake, one writer a socket, conflation for slow readers."""
+"""The WebSocket endpoint: Origin, handshake, one reader and one writer a socket."""
 
 import asyncio
-from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from realtime.client import Client, Shared
-from realtime.errors import SLOW, DisconnectCode, Disconnected
-from realtime.hub import Slot
-from realtime.protocol import join
+from realtime.errors import SLOW, Disconnected
+from realtime.outbox import STALLED_AFTER, Outbox, Session
 
 MAX_FRAME = 64 * 1024
-MAX_UNREAD_REPLIES = 256
-STALLED_AFTER = 30.0
-
-
-class Outbox:
-    """The sink of one socket: frames in order, only the newest of each slot."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[Slot | int, bytes] = {}
-        self._replies = 0
-        self._filled = asyncio.Event()
-        self._drained = asyncio.Event()
-        self._drained.set()
-        self.ended: DisconnectCode | None = None
-
-    def __len__(self) -> int:
-        """Frames that wait."""
-        return len(self._waiting)
-
-    def reply(self, frame: bytes) -> None:
-        self._replies += 1
-        self._waiting[self._replies] = frame
-        if len(self._waiting) >= MAX_UNREAD_REPLIES:
-            self._drained.clear()
-        self._filled.set()
-
-    def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> None:
-        for slot, frame in frames:
-            self._waiting.pop(slot, None)
-            self._waiting[slot] = frame
-        self._filled.set()
-
-    def forget(self, channel: str) -> None:
-        gone = [slot for slot in self._waiting if isinstance(slot, tuple) and slot[0] == channel]
-        for slot in gone:
-            del self._waiting[slot]
-
-    def disconnect(self, disconnect: DisconnectCode) -> None:
-        self.ended = self.ended or disconnect
-        self._filled.set()
-
-    async def take(self) -> bytes:
-        """Everything that waits, as one frame; empty when only the end is left."""
-        await self._filled.wait()
-        self._filled.clear()
-        frames = list(self._waiting.values())
-        self._waiting.clear()
-        self._drained.set()
-        return join(frames)
-
-    async def drained(self) -> None:
-        """Wait while a client asks faster than it reads."""
-        await self._drained.wait()
 
 
 class Sockets:
-    """The connected sockets of a node, for keepalive and the drain."""
+    """The connected clients of a node, on whatever transport, for keepalive and the drain."""
 
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
-        self.clients: dict[Client, Outbox] = {}
+        self.clients: dict[Session, Outbox] = {}
 
     async def keep_alive(self) -> None:
         """One task for all: pings, and an end for those whose time is over."""

@@ -157,4 +157,7 @@ async def test_centrifuge_python_recovers_a_flight_over_a_killed_node(
         assert (context.was_recovering, context.recovered) == (True, True)
         assert await notes.publications.get() == (3, "23")
         assert await notes.publications.get() == (4, "24")
+        history = await subscription.history(limit=2, reverse=True)
+        assert [each.offset for each in history.publications] == [4, 3]
+        assert history.offset == 4
         await client.disconnect()

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 import websockets
 
+from realtime.change_log import ChangeLog
 from tests.support.client import RawClient
 from tests.support.legs import add_legs, key_of, set_gate
 from tests.support.node import RunningNode, running_node
@@ -85,6 +86,58 @@ async def test_a_flight_nobody_has_heard_of_is_an_empty_channel(client: RawClien
     await client.connect()
     result = await client.subscribe("flight:XX1-2013-03-08-JFK-MCO")
     assert (result["offset"], result["publications"]) == (0, [])
+
+
+async def test_the_history_of_a_flight(node: RunningNode, client: RawClient) -> None:
+    key = await key_of(node.pool, 1)
+    channel = f"flight:{key}"
+    await client.connect()
+    epoch = (await client.subscribe(channel))["epoch"]
+    for gate in ("1", "2", "3"):
+        await set_gate(node.pool, 1, gate)
+    while (await client.push(channel))["pub"]["offset"] < 4:
+        pass
+    since = {"offset": 2, "epoch": epoch}
+    for request, offsets in (
+        ({}, []),
+        ({"limit": -1}, [1, 2, 3, 4]),
+        ({"limit": 2}, [1, 2]),
+        ({"limit": 2, "reverse": True}, [4, 3]),
+        ({"limit": -1, "since": since}, [3, 4]),
+        ({"limit": 1, "since": since}, [3]),
+        ({"limit": -1, "since": since, "reverse": True}, [1]),
+        ({"limit": -1, "since": {"offset": 4}}, []),
+    ):
+        reply = await client.command("history", {"channel": channel, **request})
+        assert (reply["history"]["epoch"], reply["history"]["offset"]) == (epoch, 4)
+        assert [each["offset"] for each in reply["history"]["publications"]] == offsets
+    other = {"channel": channel, "limit": -1, "since": {"offset": 1, "epoch": "other"}}
+    assert (await client.command("history", other))["error"]["code"] == 112
+    assert (await client.command("history", {"channel": "x"}))["error"]["code"] == 102
+
+
+async def test_a_leg_that_no_board_may_show_is_loaded_for_its_channel(
+    pool: "Pool[asyncpg.Record]",
+) -> None:
+    await add_legs(pool, 1, departs_in="-60 hours")
+    key = await key_of(pool, 1)
+    await ChangeLog(pool).sequence()
+    await pool.execute("UPDATE change_log SET wall_at = wall_at - interval '1 hour'")
+    async with running_node(pool) as node:
+        state = node.node.hub.state
+        assert state is not None
+        assert not state.legs
+        clients = [await RawClient(node.url).open() for _ in range(5)]
+        for client in clients:
+            await client.connect()
+        results = await asyncio.gather(*(each.subscribe(f"flight:{key}") for each in clients))
+        for result in results:
+            assert [each["data"]["leg"]["key"] for each in result["publications"]] == [key]
+        await set_gate(pool, 1, "22")
+        for client in clients:
+            pushed = (await client.push(f"flight:{key}"))["pub"]
+            assert (pushed["offset"], pushed["data"]["leg"]["dep_gate"]) == (2, "22")
+            await client.close()
 
 
 async def test_a_new_epoch_makes_clients_subscribe_afresh(
@@ -185,6 +238,7 @@ async def test_garbage_ends_its_own_connection_only(
         ("subscribe", {"channel": BOARD, "type": 1, "tf": {"key": "a"}}, 107),
         ("publish", {"channel": BOARD, "data": {}}, 103),
         ("history", {"channel": BOARD}, 108),
+        ("history", {"channel": "status:JFK"}, 108),
         ("presence", {"channel": BOARD}, 108),
         ("rpc", {"method": "other"}, 108),
         ("rpc", {"method": "ack", "data": {}}, 103),

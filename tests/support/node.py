@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 from starlette.applications import Starlette
 
+from api.problems import exception_handlers
 from api.serving import Process, listen
 from api.upkeep import Upkeep
 from realtime.app import Readiness, node_readings, node_routes, operations_routes
@@ -60,11 +61,13 @@ async def running_node(
     relay = Relay(pool, log, None, bus.wake)
     node = Node(pool, bus, settings)
     clock = asyncio.get_running_loop().time
-    shared = Shared(node.hub, Tokens(settings.secret), Receipts(pool).settle, settings, clock)
+    tokens, settle = Tokens(settings.secret), Receipts(pool).settle
+    shared = Shared(node.hub, tokens, settle, settings, clock, node.load_leg)
     sockets = Sockets(shared)
     readiness = Readiness({"node": node.not_ready})
     operations = operations_routes(readiness, node_readings(node, sockets))
-    app = Starlette(routes=[*node_routes(sockets), *operations])
+    routes = [*node_routes(sockets), *operations]
+    app = Starlette(routes=routes, exception_handlers=exception_handlers)
     parts: list[tuple[str, Part]] = [
         ("relay", relay),
         ("node", node),

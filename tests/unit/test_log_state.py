@@ -47,6 +47,11 @@ def minute(count: int) -> str:
     return (DAY + timedelta(minutes=count)).isoformat().replace("+00:00", "Z")
 
 
+def wall(now: datetime) -> datetime:
+    """A replay at twenty times: 300 board minutes are the 15 that boards recover."""
+    return DAY + (now - DAY) / 20
+
+
 def log_of(given_steps: Sequence[Step]) -> list[Change]:
     """The rows that the database would have logged for these steps."""
     now, log = DAY, [clock_row(1, DAY)]
@@ -69,7 +74,7 @@ def log_of(given_steps: Sequence[Step]) -> list[Change]:
                 seq=seq,
                 kind="leg",
                 at=now,
-                wall_at=now,
+                wall_at=wall(now),
                 leg_id=subject,
                 version=after["version"],
                 changed=Raw(encode(changed)),
@@ -80,7 +85,7 @@ def log_of(given_steps: Sequence[Step]) -> list[Change]:
 
 
 def clock_row(seq: int, now: datetime) -> Change:
-    return Change(seq=seq, kind="clock", at=now, wall_at=now)
+    return Change(seq=seq, kind="clock", at=now, wall_at=wall(now))
 
 
 def new_state(leg_id: int, before: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
@@ -218,6 +223,92 @@ def loaded_at(log: list[Change], logged: int, ahead: int, floor: int) -> Loaded:
         recent=log[floor:logged],
         clock_before=clocks[-1] if clocks else None,
     )
+
+
+@given(steps, st.data())
+@settings(max_examples=150, deadline=None)
+def test_two_nodes_give_the_same_answer_to_a_returning_client(
+    given_steps: list[Step], choice: st.DataObject
+) -> None:
+    log = log_of(given_steps)
+    logged = choice.draw(st.integers(1, len(log)), label="rows in the log at the start")
+    old = empty()
+    for change in log[:logged]:
+        old.apply(change)
+    first = choice.draw(st.integers(0, min(old.floor, logged - 1)), label="first recent row")
+    young = LogState(loaded_at(log, logged, logged, first))
+    for change in log[logged:]:
+        old.apply(change)
+        young.apply(change)
+    assert young.floor == old.floor
+    for channel in CHANNELS:
+        for offset in range(len(log) + 2):
+            answers = [answer(state, channel, offset) for state in (old, young)]
+            assert answers[0].keys() == answers[1].keys()
+            told, repeated = ({each.key for each in each_of(one)} for one in answers)
+            assert told <= repeated
+            assert "state" in answers[0] or old.floor <= offset <= old.seq
+
+
+def answer(state: LogState, channel: str, offset: int) -> dict[str, Any]:
+    request = Subscribe(
+        channel=channel, type=MAP, phase=PHASE_STREAM, recover=True, offset=offset, epoch="e"
+    )
+    return board_result(state, parse_channel(channel), request)
+
+
+def each_of(result: dict[str, Any]) -> Sequence[Publication]:
+    publications: Sequence[Publication] = result.get("publications", ())
+    return publications
+
+
+@given(steps, st.data())
+@settings(max_examples=150, deadline=None)
+def test_a_leg_loaded_for_its_flight_channel_changes_no_board(
+    given_steps: list[Step], choice: st.DataObject
+) -> None:
+    log = log_of(given_steps)
+    seen = choice.draw(st.integers(0, len(log)), label="rows in the log at the load")
+    ahead = choice.draw(st.integers(seen, len(log)), label="rows in the tables at the load")
+    plain, loading = empty(), empty()
+    for change in log[:seen]:
+        plain.apply(change)
+        loading.apply(change)
+    top: dict[int, int] = {}
+    for row in loaded_at(log, seen, ahead, 0).legs:
+        loading.admit(row)
+        top[row.leg_id] = loading.streams[row.leg_id].newest.offset
+    for change in log[seen:]:
+        expected = [each for each in plain.apply(change) if not each[0].startswith("flight:")]
+        published = loading.apply(change)
+        boards = [each for each in published if not each[0].startswith("flight:")]
+        assert dict(boards) == dict(expected)
+        for _, (publication,) in (each for each in published if each[0].startswith("flight:")):
+            assert change.leg_id is not None
+            assert publication.offset == top.get(change.leg_id, 0) + 1
+            top[change.leg_id] = publication.offset
+        for channel in CHANNELS:
+            assert snapshot(loading, channel) == snapshot(plain, channel)
+    for leg_id, stream in plain.streams.items():
+        assert loading.streams[leg_id].newest.offset == stream.newest.offset
+
+
+def test_what_left_a_board_is_forgotten_when_nobody_can_return_from_before() -> None:
+    far = [("leg", number, {"divert_airport": "BOS"}) for number in range(1, LEGS + 1)]
+    back = [("leg", number, {"divert_airport": ""}) for number in range(1, LEGS + 1)]
+    state = empty()
+    log = log_of([*far, *back, *[("clock", 60, {})] * 12])
+    for change in log[: 2 * LEGS + 1]:
+        state.apply(change)
+    left = state.boards["BOS", "arrivals"]
+    assert len(left.legs) == LEGS
+    for change in log[2 * LEGS + 1 :]:
+        state.apply(change)
+    assert not left.legs
+    for change in log_of([*far, *back, *[("clock", 60, {})] * 100])[len(log) :]:
+        state.apply(change)
+    assert (state.legs, state.streams, state.places) == ({}, {}, {})
+    assert not any(board.legs for board in state.boards.values())
 
 
 @given(steps, st.data())

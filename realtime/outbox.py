@@ -1,0 +1,80 @@
+"""What waits for one connection: frames in order, only the newest of each slot."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from realtime.errors import DisconnectCode
+from realtime.hub import Encode, Slot, json_frames
+from realtime.protocol import join, unsubscribe_push
+
+MAX_UNREAD_REPLIES = 256
+STALLED_AFTER = 30.0
+STATE_INVALIDATED = (2502, "state invalidated")
+
+
+class Session(Protocol):
+    """A connected client as the keepalive sees it."""
+
+    def tick(self, now: float) -> DisconnectCode | None:
+        """Send a ping when one is due; the code to close with when the client's time is over."""
+        ...
+
+
+class Outbox:
+    """The sink of one connection, emptied by its one writer."""
+
+    def __init__(
+        self, encode: Encode = json_frames, join: Callable[[list[bytes]], bytes] = join
+    ) -> None:
+        self.encode = encode
+        self._join = join
+        self._waiting: dict[Slot | int, bytes] = {}
+        self._replies = 0
+        self._filled = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._drained.set()
+        self.ended: DisconnectCode | None = None
+
+    def __len__(self) -> int:
+        """Frames that wait."""
+        return len(self._waiting)
+
+    def reply(self, frame: bytes) -> None:
+        self._replies += 1
+        self._waiting[self._replies] = frame
+        if len(self._waiting) >= MAX_UNREAD_REPLIES:
+            self._drained.clear()
+        self._filled.set()
+
+    def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> None:
+        for slot, frame in frames:
+            self._waiting.pop(slot, None)
+            self._waiting[slot] = frame
+        self._filled.set()
+
+    def forget(self, channel: str) -> None:
+        gone = [slot for slot in self._waiting if isinstance(slot, tuple) and slot[0] == channel]
+        for slot in gone:
+            del self._waiting[slot]
+
+    def invalidate(self, channel: str) -> None:
+        self.forget(channel)
+        self.reply(unsubscribe_push(channel, *STATE_INVALIDATED))
+
+    def disconnect(self, disconnect: DisconnectCode) -> None:
+        self.ended = self.ended or disconnect
+        self._filled.set()
+
+    async def take(self) -> bytes:
+        """Everything that waits, as one frame; empty when only the end is left."""
+        await self._filled.wait()
+        self._filled.clear()
+        frames = list(self._waiting.values())
+        self._waiting.clear()
+        self._drained.set()
+        return self._join(frames)
+
+    async def drained(self) -> None:
+        """Wait while a client asks faster than it reads."""
+        await self._drained.wait()

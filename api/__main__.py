@@ -26,7 +26,7 @@ from api.composition import (
 )
 from api.database import DatabaseRefused, create_schema
 from api.embedded import EmbeddedPostgresError
-from api.feed_replay import days
+from api.replay_day import load, span_of
 from api.serving import listen
 from realtime.settings import Settings, SettingsError, load_settings
 
@@ -153,12 +153,10 @@ def shared_settings(settings: Settings, *, secret: bool = False) -> Settings:
 def day_of(text: str) -> date:
     """A day that can be played."""
     try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise fail(f"{text!r} is not a date such as 2013-03-08") from None
-    if day not in days():
-        known = ", ".join(each.isoformat() for each in days())
-        raise fail(f"no replay of {day} is shipped; there is {known}")
+        (day,) = span_of(text)
+        load(day)
+    except ValueError as error:
+        raise fail(str(error)) from None
     return day
 
 

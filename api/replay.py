@@ -1,18 +1,17 @@
 """Plays a real day through ingest, at the board time at which each thing was said."""
 
 import asyncio
-import csv
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 import asyncpg
 import structlog
 
 from api.feed import Patch
-from api.feed_replay import FEED, Statement, load, statements
+from api.feed_replay import FEED, Statement, statements
 from api.ingest import Ingest
+from api.replay_day import load, rows_of
 from realtime.backoff import Backoff
 from realtime.database import DATABASE_AWAY, QUERIES
 
@@ -105,9 +104,3 @@ async def seed_reference(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
     async with pool.acquire() as session:
         await session.executemany(QUERIES["add_airport"], airports)
         await session.executemany(QUERIES["add_airline"], airlines)
-
-
-def rows_of(name: str) -> list[dict[str, str]]:
-    """A reference table of the replay."""
-    text = files("api").joinpath("resources", "replay", name).read_text("utf-8")
-    return list(csv.DictReader(text.splitlines()))

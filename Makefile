@@ -24,6 +24,9 @@ check: .venv/.test web/node_modules/.installed
 	.venv/bin/docker-compose -f docker-compose.yml --env-file deploy/example.env config -q
 	cd web && npm run check
 
+image:
+	bash deploy/build_image.sh
+
 format: .venv/.test
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .

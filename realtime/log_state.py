@@ -195,7 +195,7 @@ class LogState:
         if leg_id in self._guests and passed:
             self._seat(change)
         elif passed:
-            self._visit(leg_id, change.state)
+            self._visit(leg_id, change)
         else:
             publication = self._take(change)
             published.append((flight_channel(self.legs[leg_id].key), [publication]))
@@ -244,11 +244,14 @@ class LogState:
             shown = leg if (airport, movement) in current else replace(leg, hidden=True)
             self.board(airport, movement).place(leg_id, shown, state)
 
-    def _visit(self, leg_id: int, past: Raw) -> None:
+    def _visit(self, leg_id: int, change: Change) -> None:
         """Boards that an older state of the leg was on have to tell those who return."""
-        left = set(movements(_legs.decode(past))) - self.places[leg_id]
-        if left:
-            self.places[leg_id] |= left
+        past = set(movements(_legs.decode(change.state)))
+        diverted = _changed.decode(change.changed).get("divert_airport", [None])[0]
+        if isinstance(diverted, str):
+            past.add((diverted, "arrivals"))
+        if past - self.places[leg_id]:
+            self.places[leg_id] |= past
             leg = self.legs[leg_id]
             self._place(leg_id, leg, self.boards[movements(leg)[0]].legs[leg_id].state)
 
@@ -321,7 +324,7 @@ class LogState:
                 for board in self.boards.values():
                     board.pass_time(change.seq, change.at)
             elif change.leg_id in self.legs and change.leg_id is not None:
-                self._visit(change.leg_id, change.state)
+                self._visit(change.leg_id, change)
                 for _, _, board in self._boards_of(change.leg_id):
                     placed = board.touch(change.leg_id, change.seq)
                     if self.now is not None:

@@ -34,7 +34,7 @@ format: .venv/.test
 web: web/dist/.built
 
 clean:
-	rm -rf .venv web/node_modules web/dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv build web/node_modules web/dist .mypy_cache .ruff_cache .pytest_cache
 
 .venv/bin/uv:
 	bash deploy/setup.sh run

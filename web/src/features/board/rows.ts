@@ -3,6 +3,8 @@ import type { Leg, Movement } from '../../live/leg'
 
 export const DWELL_MS = 12_000
 export const MOST_ROWS = 14
+/** A traveller waits for their page: three of them, then the next movements come up by themselves. */
+export const MOST_PAGES = 3
 
 function placeOf(leg: Leg, movement: Movement): string {
   return movement === 'departures' ? (leg.arr_city ?? leg.arr_airport) : (leg.dep_city ?? leg.dep_airport)
@@ -34,7 +36,7 @@ export function slotAt(wall: number): number {
 }
 
 export function pageCount(rows: number, perPage: number): number {
-  return Math.max(1, Math.ceil(rows / perPage))
+  return Math.min(MOST_PAGES, Math.max(1, Math.ceil(rows / perPage)))
 }
 
 export function pageAt(slot: number, pages: number): number {

@@ -64,6 +64,18 @@ def page(path: Path) -> Callable[[Request], Response]:
     return endpoint
 
 
+def worker(path: Path) -> Callable[[Request], Response]:
+    """An endpoint that serves the service worker, which may speak for every page."""
+
+    def endpoint(_: Request) -> Response:
+        if not path.is_file():
+            return PlainTextResponse(NOT_BUILT, 404)
+        headers = {**HEADERS, "Service-Worker-Allowed": "/"}
+        return FileResponse(path, headers=headers, media_type="text/javascript; charset=utf-8")
+
+    return endpoint
+
+
 def pages() -> list[BaseRoute]:
     """Every address that a person opens."""
     folder = web_folder()
@@ -73,5 +85,7 @@ def pages() -> list[BaseRoute]:
         Route("/f/{leg_key}", passenger),
         Route("/airports/{airport}", passenger),
         Route("/board/{airport}/{movement}", board),
+        Route("/board.html", board),
+        Route("/sw.js", worker(folder / "sw.js")),
         Mount("/assets", Assets(directory=folder / "assets", check_dir=False)),
     ]

@@ -51,7 +51,8 @@ export default defineConfig({
   css: { modules: { generateScopedName: '[hash:base64:5]' } },
   build: {
     assetsInlineLimit: 0,
-    modulePreload: { polyfill: false },
+    manifest: true,
+    modulePreload: false,
     rolldownOptions: { input: ['index.html', 'board.html'] },
   },
   server: {

@@ -7,11 +7,12 @@ import { Icon } from './icons'
 import styles from './passenger.module.css'
 
 export function DemoLabel({ present, zone }: { present: Present; zone: string | undefined }) {
-  if (!present.synthetic || present.board === undefined) return null
+  const over = present.report?.replay?.over === true
+  if (!(present.synthetic || over) || present.board === undefined) return null
   return (
     <p className={styles.demo} data-testid="demo">
       <b>{say('demo.label', { day: dayAt(present.board, zone), speed: present.speed })}</b>
-      <span>{say('demo.note')}</span>
+      <span>{say(over ? 'demo.over' : 'demo.note')}</span>
     </p>
   )
 }

@@ -15,6 +15,15 @@ export interface StatusReport {
   build: string
   log: { seq: number; age: number }
   feeds: FeedReport[]
+  replay?: ReplayReport
+}
+
+/** The replayed day, where the clock is a replay. */
+export interface ReplayReport {
+  day: string
+  opens: string
+  ends: string
+  over: boolean
 }
 
 interface Anchor {

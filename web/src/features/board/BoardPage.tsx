@@ -1,9 +1,10 @@
-import { useEffect } from 'react'
+import { useEffect, useMemo } from 'react'
 import { MovementSign } from '../../components/pictograms'
 import { stampAt, timeAt } from '../../format'
 import { type Present, useBoard, usePresent, useWaking } from '../../hooks/live'
-import type { Freshness } from '../../live/freshness'
+import type { Freshness, Verdict } from '../../live/freshness'
 import type { Leg, Movement } from '../../live/leg'
+import { EMPTY_BOARD, boardSnapshot } from '../../live/reducer'
 import { BOARD_WORDS } from '../../locales/board'
 import { say } from '../../text'
 import { DemoStrip, FreshnessFoot, PageDots, ScanBlock } from './Foot'
@@ -12,6 +13,7 @@ import styles from './board.module.css'
 import { type TileColumn, rowView } from './rowView'
 import { type Airport, useAirport } from './useAirport'
 import { type Page, useRows } from './useRows'
+import { useKeeping, useKept, useRenewal } from './useKeeping'
 import { useWakeLock } from './useWakeLock'
 
 interface BoardAddress {
@@ -108,10 +110,24 @@ function DownNotice({ present, zone, clock }: { present: Present; zone: string |
   )
 }
 
+/** What is on the screen: the live board, or the picture of the last start until the server speaks. */
+function useScreen(iata: string, movement: Movement) {
+  const name = `${iata}/${movement}`
+  const live = { board: useBoard(iata, movement), present: usePresent(iata), airport: useAirport(iata) }
+  const kept = useKept(name, live.board.ready)
+  useKeeping(name, live.board, live.present, live.airport)
+  useRenewal(live.present)
+  const shown = useMemo(() => kept && boardSnapshot(
+    EMPTY_BOARD, { epoch: 'kept', offset: 0 }, kept.legs.map((leg) => ({ key: leg.key, offset: 0, leg })),
+  ), [kept])
+  if (!kept || !shown || live.present.verdict.state === 'down') return { ...live, kept: undefined }
+  const { confirmed, synthetic, speed } = kept
+  const verdict: Verdict = { state: 'stale', cause: 'link', confirmedAt: undefined, ageMs: live.present.mono }
+  return { board: shown, airport: kept.airport, present: { ...live.present, confirmed, synthetic, speed, verdict }, kept }
+}
+
 export function BoardPage({ iata, movement }: BoardAddress) {
-  const board = useBoard(iata, movement)
-  const present = usePresent(iata)
-  const airport = useAirport(iata)
+  const { board, present, airport, kept } = useScreen(iata, movement)
   const page = useRows(board, movement, present.wall)
   useWaking()
   useWakeLock()
@@ -147,7 +163,7 @@ export function BoardPage({ iata, movement }: BoardAddress) {
       </main>
       <footer className={styles.foot}>
         <DemoStrip present={present} zone={zone} />
-        <FreshnessFoot present={present} zone={zone} />
+        <FreshnessFoot present={present} zone={zone} kept={kept} />
         <PageDots page={page.page} pages={page.pages} />
         <ScanBlock />
       </footer>

@@ -3,20 +3,33 @@ import { ageOf, dayAt, stampAt } from '../../format'
 import type { Present } from '../../hooks/live'
 import { say } from '../../text'
 import styles from './board.module.css'
+import type { KeptBoard } from './kept'
 
 /** The permanent label of simulated data. It cannot be hidden. */
 export function DemoStrip({ present, zone }: { present: Present; zone: string | undefined }) {
-  if (!present.synthetic || present.board === undefined) return null
+  const at = present.board ?? present.confirmed
+  const over = present.report?.replay?.over === true
+  if (!(present.synthetic || over) || at === undefined) return null
   return (
-    <p className={styles.demo} data-testid="demo">
-      {say('demo.label', { day: dayAt(present.board, zone), speed: present.speed })}
-      <i>{say('demo.note')}</i>
+    <p className={styles.demo} data-testid="demo" data-over={over}>
+      {say('demo.label', { day: dayAt(at, zone), speed: present.speed })}
+      <i>{say(over ? 'demo.over' : 'demo.note')}</i>
     </p>
   )
 }
 
-function words(present: Present, zone: string | undefined): { state: string; detail: string } {
+interface FootProps {
+  present: Present
+  zone: string | undefined
+  kept?: KeptBoard | undefined
+}
+
+function words({ present, zone, kept }: FootProps): { state: string; detail: string } {
   const { verdict, confirmed } = present
+  if (kept) {
+    const values = { stamp: `${dayAt(kept.confirmed, zone)} ${stampAt(kept.confirmed, zone)}`, age: ageOf(Date.now() - kept.keptAt) }
+    return { state: say('fresh.stale'), detail: say('fresh.stale.kept', values) }
+  }
   if (confirmed === undefined) return { state: say('fresh.connecting'), detail: '' }
   const stamp = stampAt(confirmed, zone)
   if (verdict.state === 'live') return { state: say('fresh.live'), detail: say('fresh.live.stamp', { stamp }) }
@@ -29,8 +42,9 @@ function words(present: Present, zone: string | undefined): { state: string; det
   return { state: say('fresh.stale'), detail: say(`fresh.stale.${verdict.cause}`, { stamp }) }
 }
 
-export function FreshnessFoot({ present, zone }: { present: Present; zone: string | undefined }) {
-  const { state, detail } = words(present, zone)
+export function FreshnessFoot(props: FootProps) {
+  const { present } = props
+  const { state, detail } = words(props)
   return (
     <div className={styles.fresh} data-state={present.verdict.state} data-cause={present.verdict.cause}>
       <span className={styles.dot} />

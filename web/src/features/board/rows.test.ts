@@ -38,7 +38,7 @@ describe('pages', () => {
     expect(pageAt(slotAt(wall + 36_000), pages)).toBe(first)
   })
 
-  it.each([[0, 1], [1, 1], [14, 1], [15, 2], [28, 2], [29, 3], [154, 3]])('%s rows make %s pages', (rows, pages) => {
+  it.each([[0, 1], [1, 1], [14, 1], [15, 2], [28, 2], [29, 3], [42, 3], [43, 3], [300, 3]])('%s rows make %s pages', (rows, pages) => {
     expect(pageCount(rows, 14)).toBe(pages)
   })
 })

@@ -3,7 +3,7 @@ import type { Leg, Movement } from '../../live/leg'
 
 export const DWELL_MS = 12_000
 export const MOST_ROWS = 14
-/** Nobody waits for a fourth page: what is further away is found by searching. */
+/** A traveller waits for their page: three of them, then the next movements come up by themselves. */
 export const MOST_PAGES = 3
 
 function placeOf(leg: Leg, movement: Movement): string {

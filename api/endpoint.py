@@ -1,5 +1,6 @@
 """What an operation of the REST API is, and how requests and answers are read and written."""
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
@@ -47,6 +48,23 @@ def json(value: object, status: int = 200, headers: Mapping[str, str] | None = N
     return Response(msgspec.json.encode(value), status, headers, "application/json")
 
 
+def tagged(
+    request: Request, body: bytes | str, etag: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """An answer in JSON with its ETag; 304 to who has it already."""
+    whole = {**(headers or {}), "ETag": etag}
+    if _matches(request.headers.get("if-none-match"), etag):
+        return Response(status_code=304, headers=whole)
+    return Response(body, 200, whole, "application/json")
+
+
+def listing(request: Request, value: object, headers: Mapping[str, str] | None = None) -> Response:
+    """A list whose ETag is made from its bytes: there is no version that covers all of it."""
+    body = msgspec.json.encode(value)
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    return tagged(request, body, etag, headers)
+
+
 def read_query(request: Request, kind: type[T]) -> T:
     """The query string as this Struct; a parameter that it does not have is refused."""
     try:
@@ -80,6 +98,14 @@ def leg_key_of(request: Request) -> LegKey:
 def no_such_leg(key: LegKey) -> Problem:
     """The key is well-formed, and nobody has told us of such a leg."""
     return Problem(404, f"There is no leg {key}.", slug="unknown-leg")
+
+
+def _matches(if_none_match: str | None, etag: str) -> bool:
+    """RFC 9110 13.1.2: weak comparison against a list, or any."""
+    if if_none_match is None:
+        return False
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return etag in tags or tags == ["*"]
 
 
 async def _read_limited(request: Request) -> bytes:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.database import Sessions
+from api.ingest import Ingest
 from api.problems import Problem, invalid
 from realtime.flight import LegKey, parse_leg_key
 from realtime.settings import Settings
@@ -26,6 +27,7 @@ class Api(Struct, frozen=True):
     sessions: Sessions
     tokens: Tokens
     settings: Settings
+    ingest: Ingest
 
 
 class Operation(Struct, frozen=True, kw_only=True):
@@ -40,6 +42,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     body: type[Struct] | None = None
     errors: tuple[int, ...] = ()
     signed_in: bool = False
+    keyed: bool = False
     media_type: str = "application/json"
 
 
@@ -73,12 +76,12 @@ def read_query(request: Request, kind: type[T]) -> T:
         raise invalid(error, "query") from None
 
 
-async def read_body(request: Request, kind: type[T]) -> T:
+async def read_body(request: Request, kind: type[T], limit: int = BODY_LIMIT) -> T:
     """The JSON body as this Struct."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise Problem(415, "The body must be application/json.")
-    body = await _read_limited(request)
+    body = await _read_limited(request, limit)
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
@@ -108,14 +111,14 @@ def _matches(if_none_match: str | None, etag: str) -> bool:
     return etag in tags or tags == ["*"]
 
 
-async def _read_limited(request: Request) -> bytes:
-    too_large = Problem(413, f"A body may have at most {BODY_LIMIT} bytes.")
+async def _read_limited(request: Request, limit: int) -> bytes:
+    too_large = Problem(413, f"A body may have at most {limit} bytes.")
     announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced[:12]) > BODY_LIMIT:
+    if announced.isdecimal() and int(announced[:12]) > limit:
         raise too_large
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > BODY_LIMIT:
+        if len(body) > limit:
             raise too_large
     return bytes(body)

@@ -13,6 +13,7 @@ from api.airports import list_airports, read_airport
 from api.auth import create_account, mint_token
 from api.devices import delete_device, put_device
 from api.endpoint import Api, Operation
+from api.feeds import FeedAnswer, FeedLegs, put_legs
 from api.flights import list_flights, read_flight
 from api.follows import delete_follow, list_follows, put_follow
 from api.history import read_history
@@ -74,6 +75,11 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         method="GET", path="/api/airports/{iata}", call=read_airport,
         summary="One airport", answers={200: AirportView}, errors=(400, 404),
+    ),
+    Operation(
+        method="POST", path="/api/feeds/{feed}/legs", call=put_legs, keyed=True, body=FeedLegs,
+        summary="What a feed says of legs; one result each", answers={200: FeedAnswer},
+        errors=(403, 404),
     ),
     Operation(
         method="POST", path="/api/accounts", call=create_account,

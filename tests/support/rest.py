@@ -31,7 +31,7 @@ class World:
         self.engine = open_engine(dsn)
         self.ingest = Ingest(self.engine, lambda: None)
         settings = Settings(public_url="https://gates.example")
-        api = Api(open_sessions(self.engine), TOKENS, settings)
+        api = Api(open_sessions(self.engine), TOKENS, settings, self.ingest)
         app = Starlette(
             routes=[Route("/breaks", breaks), *routes(api)], exception_handlers=exception_handlers
         )

@@ -8,7 +8,7 @@
 CREATE TABLE schema_version (
   version    integer PRIMARY KEY,
   applied_at timestamptz NOT NULL DEFAULT clock_timestamp());
-INSERT INTO schema_version (version) VALUES (1);
+INSERT INTO schema_version (version) VALUES (2);
 
 -- Time --------------------------------------------------------------------------------------------
 
@@ -619,3 +619,22 @@ CREATE TABLE delivery (                             -- one significant change fo
   CHECK ((state IN ('held','pending','claimed')) = (done_at IS NULL))) WITH (fillfactor = 80);
 CREATE INDEX delivery_due ON delivery (due_at) WHERE state IN ('held','pending');
 CREATE INDEX delivery_lease ON delivery (lease_until) WHERE state = 'claimed';
+
+-- Feeds over HTTP ---------------------------------------------------------------------------------
+
+CREATE TABLE api_key (                              -- lets its bearer speak as one feed
+  key_id      text     PRIMARY KEY CHECK (key_id ~ '^[0-9a-f]{12}$'),
+  feed_id     smallint NOT NULL REFERENCES feed ON DELETE CASCADE,
+  secret_hash bytea    NOT NULL,                    -- SHA-256 of a 256-bit secret
+  created_at  timestamptz NOT NULL DEFAULT wall_now(),
+  revoked_at  timestamptz);
+CREATE INDEX api_key_feed ON api_key (feed_id);
+
+CREATE TABLE feed_message (                         -- what a feed was answered: a repeat gets the same
+  feed_id     smallint NOT NULL REFERENCES feed ON DELETE CASCADE,
+  message_key text     NOT NULL,
+  received_at timestamptz NOT NULL DEFAULT wall_now(),
+  outcome     text     NOT NULL CHECK (outcome IN ('taken','partly','refused')),
+  answer      bytea    NOT NULL,
+  PRIMARY KEY (feed_id, message_key));
+CREATE INDEX feed_message_received ON feed_message USING brin (received_at);

@@ -24,7 +24,7 @@ from api.composition import (
     serve_api,
     serve_realtime,
 )
-from api.database import DatabaseRefused, create_schema
+from api.database import VERSION, DatabaseRefused, create_schema
 from api.embedded import EmbeddedPostgresError
 from api.replay_day import load, span_of
 from api.serving import listen
@@ -111,6 +111,14 @@ def init() -> None:
     settings = shared_settings(start())
     execute(lambda: create_schema(settings.database_url))
     typer.echo("The schema is there.")
+
+
+@db.command()
+def upgrade() -> None:
+    """Bring the schema of a database to the version of this Gatecast."""
+    settings = shared_settings(start())
+    execute(lambda: create_schema(settings.database_url))
+    typer.echo(f"The schema has version {VERSION}.")
 
 
 def start(**overrides: str | int | None) -> Settings:

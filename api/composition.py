@@ -138,7 +138,8 @@ async def serve_all(
         sockets = sockets_of(settings, node, Receipts(pool))
         readiness = Readiness({"node": node.not_ready})
         operations = operations_routes(readiness, node_readings(node, sockets))
-        api = Api(open_sessions(engine), Tokens(settings.secret), settings)
+        ingest = Ingest(engine, relay.wake)
+        api = Api(open_sessions(engine), Tokens(settings.secret), settings, ingest)
         app = rest_application(api, [*node_routes(sockets), *operations])
         await Process(settings, readiness, parts, app, sockets).run(bound)
 
@@ -148,7 +149,9 @@ async def serve_api(settings: Settings, bound: socket.socket) -> None:
     dsn = settings.database_url
     async with pool_of(dsn) as pool, engine_of(dsn) as engine:
         readiness = Readiness({})
-        api = Api(open_sessions(engine), Tokens(settings.secret), settings)
+        api = Api(
+            open_sessions(engine), Tokens(settings.secret), settings, Ingest(engine, lambda: None)
+        )
         app = rest_application(api, operations_routes(readiness, Readings()))
         await Process(settings, readiness, [("upkeep", Upkeep(pool))], app).run(bound)
 

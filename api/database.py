@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import (
 from realtime.database import SESSION
 from realtime.errors import GatecastError
 
-VERSION = 1
+VERSION = 2
 
 Sessions = async_sessionmaker[AsyncSession]
 
@@ -67,15 +67,24 @@ def schema_text() -> str:
     return files("api").joinpath("resources", "schema.sql").read_text("utf-8")
 
 
+def migration_text(version: int) -> str:
+    """The statements that lead to this version from the one before."""
+    return files("api").joinpath("migrations", f"{version:04}.sql").read_text("utf-8")
+
+
 async def create_schema(dsn: str) -> None:
-    """Fill an empty database, all or nothing; do nothing where ours is, refuse anything else."""
+    """Fill an empty database or upgrade ours, all or nothing; refuse anything else."""
     with reaching(dsn):
         connection = await asyncpg.connect(dsn, timeout=5)
     try:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext('gatecast schema'))")
-            if await _version(connection) is None:
+            version = await _version(connection)
+            if version is None:
                 await connection.execute(schema_text())
+                return
+            for following in range(version + 1, VERSION + 1):
+                await connection.execute(migration_text(following))
     finally:
         await connection.close()
 

@@ -1,5 +1,6 @@
 """What an operation of the REST API is, and how requests and answers are read and written."""
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.database import Sessions
+from api.ingest import Ingest
 from api.problems import Problem, invalid
 from realtime.flight import LegKey, parse_leg_key
 from realtime.settings import Settings
@@ -25,6 +27,7 @@ class Api(Struct, frozen=True):
     sessions: Sessions
     tokens: Tokens
     settings: Settings
+    ingest: Ingest
 
 
 class Operation(Struct, frozen=True, kw_only=True):
@@ -39,12 +42,30 @@ class Operation(Struct, frozen=True, kw_only=True):
     body: type[Struct] | None = None
     errors: tuple[int, ...] = ()
     signed_in: bool = False
+    keyed: bool = False
     media_type: str = "application/json"
 
 
 def json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """An answer in JSON."""
     return Response(msgspec.json.encode(value), status, headers, "application/json")
+
+
+def tagged(
+    request: Request, body: bytes | str, etag: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """An answer in JSON with its ETag; 304 to who has it already."""
+    whole = {**(headers or {}), "ETag": etag}
+    if _matches(request.headers.get("if-none-match"), etag):
+        return Response(status_code=304, headers=whole)
+    return Response(body, 200, whole, "application/json")
+
+
+def listing(request: Request, value: object, headers: Mapping[str, str] | None = None) -> Response:
+    """A list whose ETag is made from its bytes: there is no version that covers all of it."""
+    body = msgspec.json.encode(value)
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    return tagged(request, body, etag, headers)
 
 
 def read_query(request: Request, kind: type[T]) -> T:
@@ -55,12 +76,12 @@ def read_query(request: Request, kind: type[T]) -> T:
         raise invalid(error, "query") from None
 
 
-async def read_body(request: Request, kind: type[T]) -> T:
+async def read_body(request: Request, kind: type[T], limit: int = BODY_LIMIT) -> T:
     """The JSON body as this Struct."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise Problem(415, "The body must be application/json.")
-    body = await _read_limited(request)
+    body = await _read_limited(request, limit)
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
@@ -82,14 +103,22 @@ def no_such_leg(key: LegKey) -> Problem:
     return Problem(404, f"There is no leg {key}.", slug="unknown-leg")
 
 
-async def _read_limited(request: Request) -> bytes:
-    too_large = Problem(413, f"A body may have at most {BODY_LIMIT} bytes.")
+def _matches(if_none_match: str | None, etag: str) -> bool:
+    """RFC 9110 13.1.2: weak comparison against a list, or any."""
+    if if_none_match is None:
+        return False
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return etag in tags or tags == ["*"]
+
+
+async def _read_limited(request: Request, limit: int) -> bytes:
+    too_large = Problem(413, f"A body may have at most {limit} bytes.")
     announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced[:12]) > BODY_LIMIT:
+    if announced.isdecimal() and int(announced[:12]) > limit:
         raise too_large
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > BODY_LIMIT:
+        if len(body) > limit:
             raise too_large
     return bytes(body)

@@ -12,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.endpoint import Api, json, leg_key_of, no_such_leg, read_query
+from api.endpoint import Api, leg_key_of, listing, no_such_leg, read_query, tagged
 from api.models import FlightLeg, public_state
 from api.problems import Problem
 from api.schemas import Fault, FlightsPage, FlightsQuery
+from api.search import search_flights
 
 BEHIND = timedelta(hours=2)
 AHEAD = timedelta(hours=12)
@@ -42,8 +43,12 @@ class Cursor(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 
 
 async def list_flights(api: Api, request: Request) -> Response:
-    """One page of an airport's departures or arrivals by scheduled time."""
+    """One page of an airport's departures or arrivals by scheduled time, or legs by a number."""
     query = read_query(request, FlightsQuery)
+    if query.q is not None:
+        return listing(request, await search_flights(api, query, query.q), FRESH)
+    if query.airport is None or query.date_ is not None:
+        raise _without_subject(query)
     cursor = _cursor(query) if query.after is not None else None
     async with api.sessions() as session:
         since, until = await _window(session, query, cursor)
@@ -51,7 +56,7 @@ async def list_flights(api: Api, request: Request) -> Response:
         rows = (await session.execute(statement)).all()
     page = FlightsPage([Raw(row.state.encode()) for row in rows[: query.limit]], None)
     if len(rows) <= query.limit:
-        return json(page, 200, FRESH)
+        return listing(request, page, FRESH)
     last = rows[query.limit - 1]
     place = Cursor(
         query.airport, query.direction, since, until, last.planned, last.airline, last.flight_no,
@@ -59,7 +64,7 @@ async def list_flights(api: Api, request: Request) -> Response:
     ).text()  # fmt: skip
     parameters = {**dict(request.query_params), "after": place}
     link = f'<{request.url.path}?{urlencode(parameters)}>; rel="next"'
-    return json(FlightsPage(page.items, place), 200, {**FRESH, "Link": link})
+    return listing(request, FlightsPage(page.items, place), {**FRESH, "Link": link})
 
 
 async def read_flight(api: Api, request: Request) -> Response:
@@ -70,11 +75,16 @@ async def read_flight(api: Api, request: Request) -> Response:
         row = (await session.execute(query.where(FlightLeg.key == str(key)))).one_or_none()
     if row is None:
         raise no_such_leg(key)
-    etag = f'"{row.leg_id}-{row.version}"'
-    headers = {**FRESH, "ETag": etag}
-    if _matches(request.headers.get("if-none-match"), etag):
-        return Response(status_code=304, headers=headers)
-    return Response(row.state, 200, headers, "application/json")
+    return tagged(request, row.state, f'"{row.leg_id}-{row.version}"', FRESH)
+
+
+def _without_subject(query: FlightsQuery) -> Problem:
+    name = "airport" if query.airport is None else "date"
+    detail = "is needed, or `q`" if name == "airport" else "belongs to `q`"
+    fault = Fault(detail=detail, parameter=name)
+    return Problem(
+        400, "A list is of one airport, or of one flight number.", slug="bad-query", errors=[fault]
+    )
 
 
 async def _window(
@@ -141,11 +151,3 @@ def _cursor(query: FlightsQuery) -> Cursor:
     if not 0 < cursor.leg_id < 2**63 or "\0" in cursor.airline:
         raise bad
     return cursor
-
-
-def _matches(if_none_match: str | None, etag: str) -> bool:
-    """RFC 9110 13.1.2: weak comparison against a list, or any."""
-    if if_none_match is None:
-        return False
-    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    return etag in tags or tags == ["*"]

@@ -184,6 +184,30 @@ class LegChange(Base):
     changed: Mapped[dict[str, Any]]
 
 
+class ApiKey(Base):
+    """Lets its bearer speak as one feed; of the secret only the hash is kept."""
+
+    __tablename__ = "api_key"
+
+    key_id: Mapped[str] = mapped_column(primary_key=True)
+    feed_id: Mapped[int] = mapped_column(SmallInteger, ForeignKey("feed.feed_id"))
+    secret_hash: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    revoked_at: Mapped[datetime | None]
+
+
+class FeedMessage(Base):
+    """What a feed was answered, so that a repeat is answered the same."""
+
+    __tablename__ = "feed_message"
+
+    feed_id: Mapped[int] = mapped_column(SmallInteger, ForeignKey("feed.feed_id"), primary_key=True)
+    message_key: Mapped[str] = mapped_column(primary_key=True)
+    received_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    outcome: Mapped[str]
+    answer: Mapped[bytes]
+
+
 class Account(Base):
     """A person, of whom nothing is known but the hash of a secret."""
 

@@ -24,6 +24,11 @@ PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "example": "JFK",
         "schema": {"type": "string", "pattern": "^[A-Z]{3}$"},
     },
+    "feed": {
+        "description": "Code of a registered feed",
+        "example": "aodb-jfk",
+        "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,31}$"},
+    },
     "device_id": {
         "description": "Chosen by the client, once for each installation",
         "schema": {"type": "string", "format": "uuid"},
@@ -33,6 +38,11 @@ BEARER = {
     "type": "http",
     "scheme": "bearer",
     "description": "The credential from POST /api/accounts.",
+}
+KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A feed's key, gck_…, from `gatecast key create FEED`.",
 }
 ALWAYS = (500, 503)
 
@@ -54,7 +64,7 @@ def document(operations: Sequence[Operation], version: str) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": _schemas(operations),
-            "securitySchemes": {"credential": BEARER},
+            "securitySchemes": {"credential": BEARER, "key": KEY},
         },
     }
 
@@ -71,6 +81,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
         described["requestBody"] = {"required": True, "content": content}
     if operation.signed_in:
         described["security"] = [{"credential": []}]
+    if operation.keyed:
+        described["security"] = [{"key": []}]
     return described
 
 
@@ -123,7 +135,7 @@ def _implied(operation: Operation) -> Iterable[int]:
         yield from (400, 413, 415, 422)
     if operation.query is not None:
         yield 400
-    if operation.signed_in:
+    if operation.signed_in or operation.keyed:
         yield 401
 
 

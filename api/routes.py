@@ -13,14 +13,17 @@ from api.airports import list_airports, read_airport
 from api.auth import create_account, mint_token
 from api.devices import delete_device, put_device
 from api.endpoint import Api, Operation
+from api.feeds import FeedAnswer, FeedLegs, put_legs
 from api.flights import list_flights, read_flight
 from api.follows import delete_follow, list_follows, put_follow
+from api.history import read_history
 from api.openapi import document
 from api.operations import qr_code
 from api.problems import SECURITY, request_id
 from api.schemas import (
     AccountCreated,
     Airports,
+    AirportsQuery,
     AirportView,
     ConnectionToken,
     DevicePut,
@@ -28,6 +31,8 @@ from api.schemas import (
     FlightsQuery,
     Follows,
     FollowView,
+    HistoryQuery,
+    LegHistory,
     LegState,
     LegStates,
     QrQuery,
@@ -49,7 +54,8 @@ def _document() -> bytes:
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
         method="GET", path="/api/flights", call=list_flights, query=FlightsQuery,
-        summary="Departures or arrivals of an airport by scheduled time", answers={200: LegStates},
+        summary="Departures or arrivals of an airport by scheduled time, or legs by a number",
+        answers={200: LegStates, 304: None},
     ),
     Operation(
         method="GET", path="/api/flights/{leg_key}", call=read_flight,
@@ -57,12 +63,23 @@ OPERATIONS: tuple[Operation, ...] = (
         errors=(400, 404),
     ),
     Operation(
-        method="GET", path="/api/airports", call=list_airports,
-        summary="Airports with movements now", answers={200: Airports},
+        method="GET", path="/api/flights/{leg_key}/history", call=read_history, query=HistoryQuery,
+        summary="What changed in one leg, newest first", answers={200: LegHistory, 304: None},
+        errors=(400, 404),
+    ),
+    Operation(
+        method="GET", path="/api/airports", call=list_airports, query=AirportsQuery,
+        summary="Airports with movements now, or those that a text finds",
+        answers={200: Airports, 304: None},
     ),
     Operation(
         method="GET", path="/api/airports/{iata}", call=read_airport,
         summary="One airport", answers={200: AirportView}, errors=(400, 404),
+    ),
+    Operation(
+        method="POST", path="/api/feeds/{feed}/legs", call=put_legs, keyed=True, body=FeedLegs,
+        summary="What a feed says of legs; one result each", answers={200: FeedAnswer},
+        errors=(403, 404),
     ),
     Operation(
         method="POST", path="/api/accounts", call=create_account,

@@ -1,7 +1,7 @@
 """Bodies and query strings of the REST API; `/openapi.json` is made from them."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -110,16 +110,29 @@ class LegState(Struct, frozen=True, kw_only=True):
 
 
 class FlightsQuery(
-    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}
+    Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    rename={"from_": "from", "date_": "date"},
 ):
-    """Movements of one airport; without times from 2 hours ago to 12 hours ahead, board time."""
+    """Movements of one airport, without times from 2 hours ago to 12 hours ahead, board time; or
+    with `q` the legs that have a number, on `date`, else those nearest to board time."""
 
-    airport: Iata
+    airport: Iata | None = None
     direction: Literal["departures", "arrivals"] = "departures"
     from_: Annotated[Instant | None, Meta(description="Earliest best time")] = None
     to: Annotated[Instant | None, Meta(description="Latest best time")] = None
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
     after: Annotated[str | None, Meta(description="`next` of the page before")] = None
+    q: (
+        Annotated[
+            str,
+            Meta(max_length=32, description="Any number of a flight, a code-share's too: `B6 9`"),
+        ]
+        | None
+    ) = None
+    date_: Annotated[date | None, Meta(description="Origin date, with `q`")] = None
 
 
 class FlightsPage(Struct, frozen=True):
@@ -134,6 +147,45 @@ class LegStates(Struct, frozen=True):
 
     items: list[LegState]
     next: str | None
+
+
+class HistoryQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A page of a leg's history."""
+
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    after: Annotated[int, Meta(ge=1, le=2**53, description="`next` of the page before")] | None = (
+        None
+    )
+
+
+class LegChangeView(Struct, frozen=True, kw_only=True):
+    """One visible change: who said it (null: by hand), and `{field: [before, after]}`."""
+
+    version: int
+    at: Instant
+    source_ts: Instant | None
+    feed: str | None
+    kinds: list[str]
+    changed: dict[str, list[Any]]
+
+
+class LegHistory(Struct, frozen=True):
+    """The changes of a leg, newest first; `next` is null on the last page."""
+
+    items: list[LegChangeView]
+    next: int | None
+
+
+class AirportsQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Without `q` the airports where something moves now."""
+
+    q: (
+        Annotated[
+            str, Meta(min_length=1, max_length=64, description="A code, or part of a name or city")
+        ]
+        | None
+    ) = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 200
 
 
 class AirportView(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -45,4 +45,5 @@ class Upkeep:
             if loop.time() - partitions_at >= PARTITIONS_EACH:
                 partitions_at = loop.time()
                 await session.execute(QUERIES["keep_partitions"], LOG_DAYS)
+                await session.execute(QUERIES["forget_answers"])
             await asyncio.sleep(EACH)

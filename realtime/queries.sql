@@ -96,6 +96,10 @@ SELECT pg_try_advisory_lock(hashtext('gatecast upkeep'))
 -- Re-anchor a replay's clock and log the board minute when it has turned.
 SELECT anchor_clock(), append_clock()
 
+-- name: forget_answers
+-- A feed that repeats what it said a day ago says it anew.
+DELETE FROM feed_message WHERE received_at < wall_now() - interval '1 day'
+
 -- name: keep_partitions
 -- Partitions ahead of the writers, and away with those that nobody needs; $1 days of log are kept.
 SELECT add_partitions() AS added, drop_drained_partitions() AS drained,

@@ -15,6 +15,17 @@ export interface StatusReport {
   build: string
   log: { seq: number; age: number }
   feeds: FeedReport[]
+  replay?: ReplayReport
+}
+
+/** The days that are replayed; all but `day` and the flags in board time. */
+export interface ReplayReport {
+  day: string
+  opens: string
+  ends: string
+  /** After its end it starts over. */
+  again: boolean
+  over: boolean
 }
 
 interface Anchor {

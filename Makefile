@@ -2,11 +2,12 @@
 SHELL := /bin/bash
 PY := .venv/bin/python
 SPEED ?= 10
+AIRPORT ?= JFK
 
 .PHONY: run stack test check format image web clean
 
 run: .venv/.run web/dist/.built
-	$(PY) -m api serve --replay 2013-03-08 --speed $(SPEED)
+	$(PY) -m api serve --replay 2013-03-08 --speed $(SPEED) --airport $(AIRPORT)
 
 stack: .venv/.test web/dist/.built
 	$(PY) deploy/stack.py --speed $(SPEED)

@@ -23,6 +23,15 @@ CREATE TABLE clock (                                -- one row; speed NULL: boar
   minute   timestamptz NOT NULL DEFAULT '-infinity');    -- board minute of the newest clock row
 INSERT INTO clock (board_at, wall_at) VALUES (wall_now(), wall_now());
 
+CREATE TABLE replay (                               -- at most one row: what that clock replays
+  only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+  day      text        NOT NULL,                    -- 2013-03-08, or its first and last day
+  airports text[]      NOT NULL,
+  opens    timestamptz NOT NULL,                    -- board time, as `ends`: of the last change
+  ends     timestamptz NOT NULL,
+  again    boolean     NOT NULL,                    -- it starts over after its end
+  over_at  timestamptz);                            -- wall time at which all of it was told
+
 -- A replay's clock runs at most 5 s ahead of its last anchor: a dead server stops time.
 CREATE FUNCTION board_now() RETURNS timestamptz LANGUAGE sql VOLATILE
   RETURN (SELECT CASE WHEN speed IS NULL THEN wall_now()

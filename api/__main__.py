@@ -1,13 +1,13 @@
 """The command line."""
 
 import logging
+import os
 import secrets
 import socket
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 import structlog
@@ -26,7 +26,10 @@ from api.composition import (
 )
 from api.database import VERSION, DatabaseRefused, create_schema
 from api.embedded import EmbeddedPostgresError
-from api.replay_day import load, span_of
+from api.feed_faults import FAULTS, faults_of
+from api.replay import Plan
+from api.replay_day import read_days
+from api.replay_source import NEW_YORK
 from api.serving import listen
 from realtime.settings import Settings, SettingsError, load_settings
 
@@ -42,7 +45,20 @@ cli.add_typer(db, name="db")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on [GATECAST_HOST].")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on [GATECAST_PORT].")]
+T = TypeVar("T")
+DAYS_HELP = (
+    "A day of 2013 (2013-03-08), days (2013-03-07..2013-03-09), or a CSV file of your own named "
+    "by its day. 7 to 9 March are shipped; others need: pip install gatecast\\[days]"
+)
 Speed = Annotated[float, typer.Option(min=0.1, max=600, help="Board seconds a wall second.")]
+Airport = Annotated[
+    list[str] | None,
+    typer.Option(help=f"Play only its departures: {', '.join(NEW_YORK)}; may be repeated."),
+]
+Faults = Annotated[
+    str,
+    typer.Option("--with", metavar="FAULTS", help=f"Misbehave: {', '.join(FAULTS)}, or all."),
+]
 
 
 @cli.command()
@@ -52,16 +68,20 @@ def serve(
     data: Annotated[
         str | None, typer.Option(help="Folder of the embedded database [GATECAST_DATA_DIR].")
     ] = None,
-    replay: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Play this day of 2013, e.g. 2013-03-08.")
-    ] = None,
+    replay: Annotated[str | None, typer.Option(metavar="DATE", help=f"Replay. {DAYS_HELP}")] = None,
     speed: Speed = 10,
+    airport: Airport = None,
+    faults: Faults = "",
+    once: Annotated[
+        bool, typer.Option("--once", help="Stop after the replay instead of starting it over.")
+    ] = False,
 ) -> None:
     """Everything in one process; needs nothing configured."""
     settings = embedded_settings(start(host=host, port=port, data_dir=data))
-    day = day_of(replay) if replay else None
+    plan = plan_of(replay, speed, airport, faults, once) if replay else None
     bound = listening(settings)
-    execute(lambda: serve_all(settings, day, speed, bound))
+    if execute(lambda: serve_all(settings, plan, bound)):
+        begin_anew()
 
 
 @cli.command()
@@ -96,13 +116,21 @@ def notifier() -> None:
 
 @cli.command(name="replay")
 def replay_day(
-    day: Annotated[str, typer.Argument(metavar="DATE", help="A day of 2013, e.g. 2013-03-08.")],
+    day: Annotated[str, typer.Argument(metavar="DATE", help=DAYS_HELP)],
     speed: Speed = 10,
+    airport: Airport = None,
+    faults: Faults = "",
+    once: Annotated[
+        bool, typer.Option("--once", help="As it is anyway: on a database of yours it ends.")
+    ] = False,
 ) -> None:
-    """Play a real day into the database that GATECAST_DATABASE_URL names."""
+    """Play real days, from 16:00 New York time of the first, into GATECAST_DATABASE_URL.
+
+    What was said until then is applied at once. It ends after the last change with exit code 0.
+    """
     settings = shared_settings(start())
-    played = day_of(day)
-    execute(lambda: run_replay(settings, played, speed))
+    plan = plan_of(day, speed, airport, faults, once)
+    execute(lambda: run_replay(settings, plan))
 
 
 @db.command()
@@ -158,14 +186,29 @@ def shared_settings(settings: Settings, *, secret: bool = False) -> Settings:
     return settings
 
 
-def day_of(text: str) -> date:
-    """A day that can be played."""
+def plan_of(days: str, speed: float, airports: list[str] | None, faults: str, once: bool) -> Plan:
+    """What to play; a wrong wish ends the process with one line."""
+    wanted = {code.strip().upper() for name in airports or NEW_YORK for code in name.split(",")}
+    if unknown := sorted(wanted - set(NEW_YORK)):
+        raise fail(f"--airport {unknown[0]}: the replay has {', '.join(NEW_YORK)}")
     try:
-        (day,) = span_of(text)
-        load(day)
+        return Plan(
+            days=read_days(days),
+            airports=frozenset(wanted),
+            speed=speed,
+            faults=faults_of(faults),
+            once=once,
+        )
     except ValueError as error:
         raise fail(str(error)) from None
-    return day
+
+
+def begin_anew() -> None:
+    """The same command in the same process id, with nothing left of the one that ends here."""
+    structlog.get_logger().info("the replay starts over")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def listening(settings: Settings) -> socket.socket:
@@ -176,14 +219,14 @@ def listening(settings: Settings) -> socket.socket:
         raise fail(str(error.strerror)) from None
 
 
-def execute(work: Callable[[], Awaitable[None]]) -> None:
+def execute(work: Callable[[], Awaitable[T]]) -> T:
     """Run to the end; expected refusals become one line and exit code 1."""
 
-    async def main() -> None:
-        await work()
+    async def main() -> T:
+        return await work()
 
     try:
-        uvloop.run(main())
+        return uvloop.run(main())
     except* (EmbeddedPostgresError, DatabaseRefused) as group:
         raise fail("; ".join(str(error) for error in group.exceptions)) from None
     except* OSError as group:

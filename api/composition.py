@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import AsyncIterator
-from datetime import date
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import asyncpg
@@ -18,7 +17,8 @@ from api.database import create_schema, open_engine, open_sessions, reaching
 from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from api.endpoint import Api
 from api.ingest import Ingest
-from api.replay import Replay
+from api.replay import Plan, Replay, ReplayEnd
+from api.replay_progress import ReplayProgress
 from api.serving import Process
 from api.upkeep import Upkeep
 from realtime.app import Readiness, node_readings, node_routes, operations_routes
@@ -38,6 +38,8 @@ from realtime.settings import Settings
 from realtime.tokens import Tokens
 from realtime.transport_websocket import Sockets
 from realtime.worker import Part
+
+HOME = "JFK"
 
 
 def bus_of(settings: Settings, log: ChangeLog) -> LogBus | RabbitBus:
@@ -103,25 +105,30 @@ async def engine_of(dsn: str) -> AsyncIterator[AsyncEngine]:
 
 
 @contextlib.asynccontextmanager
-async def database_of(settings: Settings) -> AsyncIterator[tuple[str, list[tuple[str, Part]]]]:
-    """The address of the database, and who watches over it when it is the embedded one."""
+async def database_of(
+    settings: Settings,
+) -> AsyncIterator[tuple[str, list[tuple[str, Part]], Callable[[], None]]]:
+    """Address of the database, who watches over the embedded one, and what does away with it."""
     if settings.database_url:
-        yield settings.database_url, []
+        yield settings.database_url, [], lambda: None
         return
     postgres = EmbeddedPostgres(data_folder(settings) / "postgres")
     await postgres.start()
     try:
-        yield postgres.dsn, [("postgres", PostgresGuard(postgres))]
+        yield postgres.dsn, [("postgres", PostgresGuard(postgres))], postgres.discard
     finally:
         await postgres.stop()
 
 
-async def serve_all(
-    settings: Settings, day: date | None, speed: float, bound: socket.socket
-) -> None:
-    """Everything in one process, on the embedded PostgreSQL unless a database is named."""
+async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket) -> bool:
+    """Everything in one process, on the embedded PostgreSQL unless a database is named.
+
+    True: the replay came to its end and wants to start over, on a database of its own again.
+    """
+    again = plan is not None and not plan.once and not settings.database_url
+    end: ReplayEnd | None = None
     async with contextlib.AsyncExitStack() as stack:
-        dsn, parts = await stack.enter_async_context(database_of(settings))
+        dsn, parts, discard = await stack.enter_async_context(database_of(settings))
         await create_schema(dsn)
         pool = await stack.enter_async_context(pool_of(dsn, 12))
         engine = await stack.enter_async_context(engine_of(dsn))
@@ -132,16 +139,24 @@ async def serve_all(
         notifier = Notifier(pool, bus, sender, settings)
         parts += [("relay", relay), ("node", node), ("notifier", notifier)]
         parts.append(("upkeep", Upkeep(pool)))
-        if day is not None:
-            replay = Replay(pool, Ingest(engine, relay.wake), day, speed)
-            parts += [("replay", replay), ("links", Links(settings, replay.opened))]
+        if plan is not None:
+            replay = Replay(pool, Ingest(engine, relay.wake), plan, again=again)
+            parts += [("replay", replay), ("links", Links(settings, replay))]
+            parts.append(("progress", ReplayProgress(replay)))
+            if again or plan.once:
+                end = ReplayEnd(replay, lambda: process.stopping.set(), settings.replay_linger)
+                parts.append(("replay end", end))
         sockets = sockets_of(settings, node, Receipts(pool))
         readiness = Readiness({"node": node.not_ready})
         operations = operations_routes(readiness, node_readings(node, sockets))
         ingest = Ingest(engine, relay.wake)
         api = Api(open_sessions(engine), Tokens(settings.secret), settings, ingest)
         app = rest_application(api, [*node_routes(sockets), *operations])
-        await Process(settings, readiness, parts, app, sockets).run(bound)
+        process = Process(settings, readiness, parts, app, sockets)
+        await process.run(bound)
+        if again := again and end is not None and end.reached:
+            discard()
+    return again
 
 
 async def serve_api(settings: Settings, bound: socket.socket) -> None:
@@ -188,15 +203,18 @@ async def run_notifier(settings: Settings) -> None:
         await Process(settings, Readiness({}), parts).run()
 
 
-async def run_replay(settings: Settings, day: date, speed: float) -> None:
-    """Play a day into a database that other processes serve."""
+async def run_replay(settings: Settings, plan: Plan) -> None:
+    """Play days, once, into a database that other processes serve."""
     dsn = settings.database_url
     async with pool_of(dsn) as pool, engine_of(dsn) as engine:
-        replay = Replay(pool, Ingest(engine, lambda: None), day, speed)
-        await Process(settings, Readiness({}), [("replay", replay)]).run()
-
-
-HOME = "JFK"
+        replay = Replay(pool, Ingest(engine, lambda: None), plan)
+        parts: list[tuple[str, Part]] = [
+            ("replay", replay),
+            ("progress", ReplayProgress(replay)),
+            ("replay end", ReplayEnd(replay, lambda: process.stopping.set(), 0)),
+        ]
+        process = Process(settings, Readiness({}), parts)
+        await process.run()
 
 
 class PostgresGuard:
@@ -213,19 +231,24 @@ class PostgresGuard:
 class Links:
     """Says where to look once there is something to see."""
 
-    def __init__(self, settings: Settings, opened: asyncio.Event) -> None:
+    def __init__(self, settings: Settings, replay: Replay) -> None:
         self.settings = settings
-        self.opened = opened
+        self.replay = replay
 
     async def run(self) -> None:
-        await self.opened.wait()
-        base = public_url(self.settings)
-        typer.echo(f"\n  Departures   {base}/board/{HOME}/departures")
-        typer.echo(f"  Passengers   {base}/airports/{HOME}")
-        typer.echo(f"  API          {base}/api/flights?airport={HOME}&direction=departures")
+        await self.replay.opened.wait()
+        base, airports = public_url(self.settings), self.replay.plan.airports
+        home = HOME if HOME in airports else min(airports)
+        typer.echo(f"\n  Departures   {base}/board/{home}/departures")
+        typer.echo(f"  Passengers   {base}/airports/{home}")
+        typer.echo(f"  API          {base}/api/flights?airport={home}&direction=departures")
+        if others := ", ".join(sorted(airports - {home})):
+            typer.echo(f"               also {others}")
+        if self.replay.again:
+            typer.echo("  When the day is over it starts over, accounts and follows go with it.")
         typer.echo("  Estimates, gates and belts are simulated. Ctrl-C stops; data is kept in")
         typer.echo(f"  {data_folder(self.settings)}\n")
-        segno.make(f"{base}/airports/{HOME}", error="l").terminal(compact=True)
+        segno.make(f"{base}/airports/{home}", error="l").terminal(compact=True)
         sys.stdout.flush()
         await asyncio.Event().wait()
 

@@ -92,6 +92,7 @@ class EmbeddedPostgres:
         self._lock: int | None = None
         self._socket_dir: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._discarded = False
 
     @property
     def dsn(self) -> str:
@@ -137,9 +138,15 @@ class EmbeddedPostgres:
         if self._socket_dir is not None:
             shutil.rmtree(self._socket_dir, ignore_errors=True)
             self._socket_dir = None
+        if self._discarded and self._lock is not None:
+            await asyncio.to_thread(shutil.rmtree, self._cluster)
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def discard(self) -> None:
+        """The next stop takes the cluster, and all that it holds, with it."""
+        self._discarded = True
 
     async def wait(self) -> int:
         """Return the exit code once the postmaster has ended, for whatever reason."""

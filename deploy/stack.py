@@ -216,7 +216,9 @@ class Stack:
 
     def _watch(self, name: str, end: asyncio.Task[int]) -> None:
         def ended(_: object) -> None:
-            if not self.stopping and not self.broken.done() and not end.cancelled():
+            if name == "replay" and not end.cancelled() and end.result() == 0:
+                self.say("the replayed day is over")
+            elif not self.stopping and not self.broken.done() and not end.cancelled():
                 self.broken.set_result(f"{name} ended with {end.result()}")
 
         end.add_done_callback(ended)

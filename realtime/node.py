@@ -47,6 +47,16 @@ class Feed(Struct, frozen=True):
         return "late" if age <= 3 * self.max_silence else "dead"
 
 
+class Replayed(Struct, frozen=True):
+    """The days that the clock replays; `again`: after its end it starts over."""
+
+    day: str
+    opens: datetime
+    ends: datetime
+    again: bool
+    over: bool
+
+
 class Node:
     """Owns the hub's state; nothing in it survives the process, all of it comes from the log."""
 
@@ -57,6 +67,7 @@ class Node:
         self.hub = Hub(self.status_of)
         self.clock = Clock(datetime.now(UTC), datetime.now(UTC))
         self.feeds: Sequence[Feed] = ()
+        self.replay: Replayed | None = None
         self.newest: datetime | None = None
         self.away: str | None = "not loaded yet"
         self._loads: dict[str, asyncio.Task[None]] = {}
@@ -122,6 +133,8 @@ class Node:
             "log": {"seq": 0 if state is None else state.seq, "age": age},
             "feeds": feeds,
         }
+        if self.replay is not None:
+            body["replay"] = self.replay
         return Raw(encode(body))
 
     async def _follow(self) -> None:
@@ -181,7 +194,7 @@ class Node:
 
     async def _watch(self) -> None:
         """Read the clock and the feeds, and publish freshness each 5 s and at once on a change."""
-        said: list[tuple[str, str]] = []
+        said: tuple[object, ...] = ()
         published_at = read_at = float("-inf")
         loop = asyncio.get_running_loop()
         while True:
@@ -194,7 +207,7 @@ class Node:
             except DATABASE_AWAY:
                 pass  # known feeds go on ageing, and _follow has said it
             wall = datetime.now(UTC)
-            states = [(feed.code, feed.state(wall)) for feed in self.feeds]
+            states = (self.replay, *((feed.code, feed.state(wall)) for feed in self.feeds))
             if states != said or loop.time() - published_at >= self.settings.status_interval:
                 said, published_at = states, loop.time()
                 self.hub.publish_status()
@@ -204,6 +217,9 @@ class Node:
         row = await self.pool.fetchrow(QUERIES["load_clock"])
         assert row is not None
         self.clock = Clock(row["board_at"], row["wall_at"], row["speed"])
+        self.replay = None
+        if row["day"] is not None:
+            self.replay = Replayed(row["day"], row["opens"], row["ends"], row["again"], row["over"])
 
     async def _read_feeds(self) -> None:
         rows = await self.pool.fetch(QUERIES["load_feeds"])

@@ -47,8 +47,9 @@ FROM log_reader l, relay_state r WHERE l.name = $1 FOR UPDATE OF l SKIP LOCKED
 UPDATE log_reader SET epoch = $2::text::uuid, seq = $3 WHERE name = $1
 
 -- name: load_clock
--- The anchor of board time.
-SELECT board_at, wall_at, speed FROM clock
+-- The anchor of board time, and the replay that it belongs to.
+SELECT board_at, wall_at, speed, r.day, r.opens, r.ends, r.again, r.over_at IS NOT NULL AS over
+FROM clock LEFT JOIN replay r ON speed IS NOT NULL
 
 -- name: load_legs
 -- $1 hours: legs that a board may show now or later, as the tables have them.
@@ -108,6 +109,20 @@ SELECT add_partitions() AS added, drop_drained_partitions() AS drained,
 -- name: start_replay
 -- $1 board time, $2 speed
 SELECT start_replay($1, $2)
+
+-- name: record_replay
+-- $1 day, $2 airports, $3 opens, $4 ends, $5 again: what is replayed; none when it is another one.
+INSERT INTO replay (day, airports, opens, ends, again) VALUES ($1, $2::text[], $3, $4, $5)
+ON CONFLICT (only_row) DO UPDATE
+  SET (ends, again, over_at) = (excluded.ends, excluded.again, NULL)
+  WHERE (replay.day, replay.airports) = (excluded.day, excluded.airports)
+RETURNING only_row
+
+-- name: recorded_replay
+SELECT day, airports FROM replay
+
+-- name: end_replay
+UPDATE replay SET over_at = wall_now()
 
 -- name: board_now
 SELECT board_now()

@@ -44,6 +44,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lease: Seconds = 60.0
     drain: Seconds = 20.0
     drain_delay: Seconds = 5.0
+    replay_linger: Seconds = 60.0  # how long a replay that is over says so
 
 
 def load_settings(

@@ -1,4 +1,4 @@
--- Keys of feeds, and what feeds were answered.
+-- Keys of feeds, what feeds were answered, and what is replayed.
 INSERT INTO schema_version (version) VALUES (2);
 
 -- Feeds over HTTP ---------------------------------------------------------------------------------
@@ -19,3 +19,14 @@ CREATE TABLE feed_message (                         -- what a feed was answered:
   answer      bytea    NOT NULL,
   PRIMARY KEY (feed_id, message_key));
 CREATE INDEX feed_message_received ON feed_message USING brin (received_at);
+
+-- Replays -----------------------------------------------------------------------------------------
+
+CREATE TABLE replay (                               -- at most one row: what that clock replays
+  only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+  day      text        NOT NULL,                    -- 2013-03-08, or its first and last day
+  airports text[]      NOT NULL,
+  opens    timestamptz NOT NULL,                    -- board time, as `ends`: of the last change
+  ends     timestamptz NOT NULL,
+  again    boolean     NOT NULL,                    -- it starts over after its end
+  over_at  timestamptz);                            -- wall time at which all of it was told

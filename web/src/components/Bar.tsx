@@ -3,6 +3,7 @@ import { useNavigate } from 'react-router'
 import { ageOf, dayAt } from '../format'
 import type { Present } from '../hooks/live'
 import { say } from '../text'
+import { demoNote } from './demo'
 import { Icon } from './icons'
 import styles from './passenger.module.css'
 
@@ -12,7 +13,7 @@ export function DemoLabel({ present, zone }: { present: Present; zone: string | 
   return (
     <p className={styles.demo} data-testid="demo">
       <b>{say('demo.label', { day: dayAt(present.board, zone), speed: present.speed })}</b>
-      <span>{say(over ? 'demo.over' : 'demo.note')}</span>
+      <span>{demoNote(present)}</span>
     </p>
   )
 }

@@ -79,7 +79,8 @@ export function usePresent(iata: string): Present {
     board: status && store.clock.boardAt(mono),
     wall: store.clock.wallAt(mono),
     speed: store.clock.speed(),
-    synthetic: status?.report.feeds.some((feed) => feed.synthetic) ?? false,
+    synthetic: status !== undefined
+      && (status.report.replay !== undefined || status.report.feeds.some((feed) => feed.synthetic)),
     verdict,
     confirmed: verdict.confirmedAt === undefined ? undefined : store.clock.stampAt(verdict.confirmedAt),
     report: status?.report,

@@ -18,11 +18,13 @@ export interface StatusReport {
   replay?: ReplayReport
 }
 
-/** The replayed day, where the clock is a replay. */
+/** The days that are replayed; all but `day` and the flags in board time. */
 export interface ReplayReport {
   day: string
   opens: string
   ends: string
+  /** After its end it starts over. */
+  again: boolean
   over: boolean
 }
 

@@ -66,6 +66,18 @@ async function open(legs: Leg[]) {
 const cells = () => within(screen.getByRole('table')).getAllByRole('row').slice(1).map((row) => row.textContent)
 
 describe('board page', () => {
+  it('says beside the permanent label that a replay is over, and whether it starts again', async () => {
+    const { status } = await open([LEG])
+    const replay = { day: '2013-03-08', opens: '2013-03-08T21:00:00Z', ends: '2013-03-08T23:05:12Z', again: true, over: true }
+    expect(screen.getByTestId('demo')).toHaveTextContent('estimates and gates simulated')
+    status.frame({ offset: 0, data: { ...report(), feeds: [], replay } })
+    await settle()
+    expect(screen.getByTestId('demo')).toHaveTextContent('The replayed day is over. It starts again in a minute.')
+    status.frame({ offset: 0, data: { ...report(), replay: { ...replay, again: false } } })
+    await settle()
+    expect(screen.getByTestId('demo')).toHaveTextContent(/is over\.$/)
+  })
+
   it('is a table with caption, headers and the city as row header', async () => {
     await open([LEG])
     expect(screen.getByRole('table', { name: 'Departures at New York' })).toBeVisible()

@@ -1,5 +1,6 @@
 import { useState } from 'react'
 import { ageOf, dayAt, stampAt } from '../../format'
+import { demoNote } from '../../components/demo'
 import type { Present } from '../../hooks/live'
 import { say } from '../../text'
 import styles from './board.module.css'
@@ -13,7 +14,7 @@ export function DemoStrip({ present, zone }: { present: Present; zone: string | 
   return (
     <p className={styles.demo} data-testid="demo" data-over={over}>
       {say('demo.label', { day: dayAt(at, zone), speed: present.speed })}
-      <i>{say(over ? 'demo.over' : 'demo.note')}</i>
+      <i>{demoNote(present)}</i>
     </p>
   )
 }

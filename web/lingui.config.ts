@@ -3,7 +3,7 @@ import { formatter } from '@lingui/format-json'
 
 const config: LinguiConfig = {
   sourceLocale: 'en',
-  locales: ['en'],
+  locales: ['en', 'ar'],
   catalogs: [
     { path: '<rootDir>/src/locales/{locale}', include: ['<rootDir>/src'] },
     // The words that boards and passenger pages share, apart so that the board carries no others, and the reverse.

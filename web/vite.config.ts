@@ -21,11 +21,14 @@ function boardEntry(): Plugin {
 
 const TRACE = /^\s*(?:this|self)(?:\._centrifuge)?\._debug\(.*\);$/gm
 const TRANSPORT = /return new (?:Webtransport|HttpStream|Sse|Sockjs)Transport\(/g
-const NO_TRANSPORT = "function noTransport() { throw new Error('built for WebSocket only'); }"
+const SHARED_POLL = /new SharedPollSubscription\(/g
+const DELTA = /applyDelta\(prevValue, deltaBytes\)/g
+const WRITING = /^ {4}(?:presence|presenceStats|publish|mapPublish|mapRemove|history|readyPromise)\([^)]*\) \{\n(?:.*\n)*?^ {4}\}\n/gm
+const LEFT_OUT = "function leftOut() { throw new Error('left out of this build'); }"
 
 /**
  * Leaves out of the build what the socket library carries and we never reach: the four transports
- * besides WebSocket and its debug traces. 2.8 KB of the first load.
+ * besides WebSocket, polling subscriptions, deltas, what only publishers call, and its debug traces.
  */
 function leanSocketLibrary(): Plugin {
   return {
@@ -33,11 +36,16 @@ function leanSocketLibrary(): Plugin {
     apply: 'build',
     transform(code, id) {
       if (!/node_modules\/centrifuge\/build\/index\.mjs$/.test(id)) return undefined
-      if (code.match(TRANSPORT)?.length !== 4 || !code.match(TRACE)) {
+      if (code.match(TRANSPORT)?.length !== 4 || !code.match(TRACE) || !code.match(SHARED_POLL) || !code.match(DELTA) || !code.match(WRITING)) {
         throw new Error('centrifuge changed its form: look again at what may be left out')
       }
-      const lean = code.replace(TRACE, ';').replace(TRANSPORT, 'return noTransport(')
-      return { code: `${lean}\n${NO_TRANSPORT}\n`, map: null }
+      const lean = code
+        .replace(WRITING, '')
+        .replace(TRACE, ';')
+        .replace(TRANSPORT, 'return leftOut(')
+        .replace(SHARED_POLL, 'leftOut(')
+        .replace(DELTA, 'leftOut()')
+      return { code: `${lean}\n${LEFT_OUT}\n`, map: null }
     },
   }
 }

@@ -1,6 +1,9 @@
 /** Airport-local times on a 24 h clock, by the zone of the airport and never of the browser. */
 import { type Instant, MINUTE } from './live/leg'
+import { languageNow, say } from './text'
 
+/** Digits stay Latin in every language: gates and times must look the same on all screens. */
+const LOCALES: Partial<Record<string, string>> = { ar: 'ar-u-ca-gregory-nu-latn' }
 const LOCALE = 'en-GB'
 const FALLBACK_ZONE = 'UTC'
 
@@ -15,10 +18,11 @@ const SHAPES: Record<Shape, Intl.DateTimeFormatOptions> = {
 const formats = new Map<string, Intl.DateTimeFormat>()
 
 function formatOf(shape: Shape, zone: string): Intl.DateTimeFormat {
-  const key = `${shape} ${zone}`
+  const locale = (shape === 'day' ? LOCALES[languageNow().lang] : undefined) ?? LOCALE
+  const key = `${shape} ${zone} ${locale}`
   const held = formats.get(key)
   if (held !== undefined) return held
-  const made = new Intl.DateTimeFormat(LOCALE, { ...SHAPES[shape], timeZone: zone })
+  const made = new Intl.DateTimeFormat(locale, { ...SHAPES[shape], timeZone: zone })
   formats.set(key, made)
   return made
 }
@@ -46,11 +50,14 @@ export function dayAt(ms: number, zone: string | undefined): string {
 /** "1 h 17 min", "18 min". */
 export function spanOf(minutes: number): string {
   const [hours, rest] = [Math.floor(minutes / 60), minutes % 60]
-  if (hours === 0) return `${rest} min`
-  return rest === 0 ? `${hours} h` : `${hours} h ${rest} min`
+  const words = [
+    ...(hours > 0 ? [say('span.hours', { hours })] : []),
+    ...(rest > 0 || hours === 0 ? [say('span.minutes', { minutes: rest })] : []),
+  ]
+  return words.join(' ')
 }
 
 /** "41 s", "6 min", "1 h 4 min": how old something is. */
 export function ageOf(ms: number): string {
-  return ms < 2 * MINUTE ? `${Math.max(0, Math.round(ms / 1000))} s` : spanOf(Math.floor(ms / MINUTE))
+  return ms < 2 * MINUTE ? say('span.seconds', { seconds: Math.max(0, Math.round(ms / 1000)) }) : spanOf(Math.floor(ms / MINUTE))
 }

@@ -136,6 +136,17 @@ export function gateMoved(leg: Leg, boardNow: number): boolean {
   )
 }
 
+/** Every number that the leg flies under, the operating one first. */
+export function numbersOf(leg: Leg): { airline: string; number: string }[] {
+  const shared = (leg.codeshares ?? []).map((one) => ({ airline: one.airline, number: `${one.number}${one.suffix ?? ''}` }))
+  return [{ airline: leg.airline, number: flightNumber(leg) }, ...shared]
+}
+
+/** Whether a place to go to changed so lately that people may still walk to the old one. */
+export function changedLately(at: Instant | undefined, boardNow: number): boolean {
+  return boardNow - (msOf(at) ?? -Infinity) < GATE_CHANGE_SHOWN
+}
+
 export function flightNumber(leg: Leg): string {
   return `${leg.flight_no}${leg.suffix ?? ''}`
 }

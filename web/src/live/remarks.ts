@@ -120,7 +120,7 @@ const GO = new Set<RemarkKind>(['go_to_gate', 'boarding', 'final_call', 'gate_ch
 
 export function gateLook(row: BoardRow, boardNow: number, feedState: Freshness): GateLook {
   const { leg } = row
-  const quiet = reached(leg, 'off_block') || isCancelled(leg)
+  const quiet = reached(leg, row.movement === 'departures' ? 'off_block' : 'bags_done') || isCancelled(leg)
   const moved = !quiet && row.movement === 'departures' && gateMoved(leg, boardNow)
   return {
     filled: believable(feedState) && GO.has(remark(row, boardNow, feedState).kind),

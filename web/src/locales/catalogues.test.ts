@@ -1,4 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { type Language, placeOf, say, speakIn, speakWith } from '../text'
+import arBoard from './board/ar.json'
+import arScreens from './screens/ar.json'
+import { languagesOf } from './languages'
 import { REMARK_KINDS } from '../live/remarks'
 import board from './board/en.json'
 import { messages as boardMessages } from './board/en.json?lingui'
@@ -21,4 +25,30 @@ describe('catalogues', () => {
   it('every remark has a word', () => {
     for (const kind of REMARK_KINDS.filter((one) => one !== 'none')) expect(screens).toHaveProperty([`remark.${kind}`])
   })
+})
+
+const argumentsOf = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(String).sort()
+
+describe('Arabic', () => {
+  it('says everything that a board says, with the same arguments', () => {
+    const [english, arabic] = [{ ...board, ...screens }, { ...arBoard, ...arScreens }]
+    expect(Object.keys(arabic).sort()).toEqual(Object.keys(english).sort())
+    for (const [id, text] of Object.entries(english)) {
+      expect(argumentsOf(arabic[id as keyof typeof arabic]), id).toEqual(argumentsOf(text))
+    }
+  })
+
+  it('keeps values apart from the direction of the sentence, and names places', async () => {
+    const [arabic] = await languagesOf('ar')
+    speakIn(arabic as Language)
+    expect(say('fresh.live.stamp', { stamp: '18:05:12' })).toBe('حتى \u206818:05:12\u2069')
+    expect(placeOf('MCO', 'Orlando')).toBe('أورلاندو')
+    expect(placeOf('XXX', 'Nowhere')).toBe('Nowhere')
+    speakWith((id) => id)
+  })
+
+  it.each([[null, 'en'], ['ar', 'ar'], ['en,ar', 'en,ar'], ['AR,en,ar', 'ar,en'], ['xx', 'en'], ['constructor,ar', 'ar']])(
+    '?lang=%s: %s', async (asked, langs) => {
+      expect((await languagesOf(asked)).map(({ lang }) => lang).join()).toBe(langs)
+    })
 })

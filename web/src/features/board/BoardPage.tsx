@@ -1,20 +1,26 @@
-import { useEffect, useMemo } from 'react'
+import { Suspense, lazy, useEffect, useMemo } from 'react'
 import { MovementSign } from '../../components/pictograms'
 import { stampAt, timeAt } from '../../format'
 import { type Present, useBoard, usePresent, useWaking } from '../../hooks/live'
-import type { Freshness, Verdict } from '../../live/freshness'
+import { type Freshness, type Verdict, believable } from '../../live/freshness'
 import type { Leg, Movement } from '../../live/leg'
 import { EMPTY_BOARD, boardSnapshot } from '../../live/reducer'
 import { BOARD_WORDS } from '../../locales/board'
-import { say } from '../../text'
+import { type Language, languageNow, placeOf, say, speakIn } from '../../text'
 import { DemoStrip, FreshnessFoot, PageDots, ScanBlock } from './Foot'
 import { Row } from './Row'
+import type { Selection } from './address'
 import styles from './board.module.css'
-import { type TileColumn, rowView } from './rowView'
+import { NUMBER_MS, type TileColumn, rowView } from './rowView'
+import { slotAt } from './rows'
 import { type Airport, useAirport } from './useAirport'
 import { type Page, useRows } from './useRows'
-import { useKeeping, useKept, useRenewal } from './useKeeping'
+import { useKept } from './useKept'
 import { useWakeLock } from './useWakeLock'
+
+const Attendant = lazy(() => import('./Attendant'))
+const LANGUAGE_MS = 10_000
+const EVERYTHING: Selection = { airlines: [], terminals: [] }
 
 interface BoardAddress {
   iata: string
@@ -27,24 +33,44 @@ function zoneOf(airport: Airport | undefined, legs: Iterable<Leg>, movement: Mov
   return undefined
 }
 
-function tileColumn(legs: Leg[], movement: Movement): TileColumn {
-  return movement === 'arrivals' && legs.some((leg) => leg.belts?.length) ? 'belt' : 'gate'
+function tileColumn(legs: Iterable<Leg>, movement: Movement): TileColumn {
+  return movement === 'arrivals' && [...legs].some((leg) => leg.belts?.length) ? 'belt' : 'gate'
 }
 
-function Head({ address, airport, clock }: { address: BoardAddress; airport: Airport | undefined; clock: string }) {
+interface HeadProps {
+  address: BoardAddress
+  airport: Airport | undefined
+  clock: string
+  selection: Selection
+}
+
+/** The title in the other languages of the hall. */
+function otherWords() {
+  return BOARD_WORDS.filter(({ lang }) => lang !== languageNow().lang)
+}
+
+function Head({ address, airport, clock, selection }: HeadProps) {
   const { movement, iata } = address
+  const { airlines, terminals } = selection
+  const only = [
+    ...(airlines.length > 0 ? [say('board.only.airline', { codes: airlines.join(', ') })] : []),
+    ...(terminals.length > 0 ? [say('board.only.terminal', { codes: terminals.join(', ') })] : []),
+  ].join(' · ')
   return (
     <header className={styles.head}>
       <div className={styles.sign}><MovementSign arriving={movement === 'arrivals'} /></div>
       <div className={styles.title}>
         <h1>{say(`board.${movement}`)}</h1>
-        <p>{BOARD_WORDS.map((words) => <span key={words.lang} lang={words.lang}>{words[movement]}</span>)}</p>
+        {only !== '' && <p className={styles.only}>{only}</p>}
+        {only === '' && (
+          <p>{otherWords().map((words) => <span key={words.lang} lang={words.lang}>{words[movement]}</span>)}</p>
+        )}
       </div>
       <div className={styles.where}>
-        <b>{airport?.city ?? ''}</b>
-        <span>{airport ? `${airport.name} · ${iata}` : iata}</span>
+        <b>{airport ? placeOf(iata, airport.city) : ''}</b>
+        <span><bdi>{airport ? `${airport.name} · ${iata}` : iata}</bdi></span>
       </div>
-      <div className={styles.clock} role="timer">
+      <div className={styles.clock} role="timer" dir="ltr">
         {clock.slice(0, 2)}<em>{clock.slice(2, 3)}</em>{clock.slice(3)}
       </div>
     </header>
@@ -72,11 +98,12 @@ interface TableProps {
   page: Page
   present: Present
   state: Freshness
+  column: TileColumn
 }
 
-function Table({ address, city, page, present, state }: TableProps) {
+function Table({ address, city, page, present, state, column }: TableProps) {
   const { movement, iata } = address
-  const column = tileColumn(page.legs, movement)
+  const turn = Math.floor((present.wall ?? 0) / NUMBER_MS)
   return (
     <table className={styles.table}>
       <caption className="vh">{say('board.caption', { title: say(`board.${movement}`), city })}</caption>
@@ -85,7 +112,7 @@ function Table({ address, city, page, present, state }: TableProps) {
         {page.legs.map((leg) => (
           <Row
             key={leg.key} leg={leg.key}
-            view={rowView({ leg, movement, airport: iata }, present.board ?? 0, state, column)}
+            view={rowView({ leg, movement, airport: iata }, present.board ?? present.confirmed ?? 0, state, column, turn)}
           />
         ))}
       </tbody>
@@ -97,9 +124,9 @@ function Table({ address, city, page, present, state }: TableProps) {
 function DownNotice({ present, zone, clock }: { present: Present; zone: string | undefined; clock: string }) {
   return (
     <main className={styles.notice} role="alert">
-      <p className={styles.noticeClock}>{clock}</p>
+      <p className={styles.noticeClock} dir="ltr">{clock}</p>
       <h1>{say('board.down')}</h1>
-      {BOARD_WORDS.map((words) => <p key={words.lang} lang={words.lang}>{words.down}</p>)}
+      {otherWords().map((words) => <p key={words.lang} lang={words.lang}>{words.down}</p>)}
       <p className={styles.noticeHint}>{say('board.down.hint')}</p>
       <p className={styles.noticeSince}>
         {present.confirmed === undefined
@@ -110,30 +137,54 @@ function DownNotice({ present, zone, clock }: { present: Present; zone: string |
   )
 }
 
+function sentenceOf(count: number): string {
+  return say('board.changed', { count })
+}
+
 /** What is on the screen: the live board, or the picture of the last start until the server speaks. */
 function useScreen(iata: string, movement: Movement) {
   const name = `${iata}/${movement}`
   const live = { board: useBoard(iata, movement), present: usePresent(iata), airport: useAirport(iata) }
   const kept = useKept(name, live.board.ready)
-  useKeeping(name, live.board, live.present, live.airport)
-  useRenewal(live.present)
+  const attended = {
+    name, ...live, sentenceOf, slot: slotAt(live.present.wall ?? 0),
+    sound: live.board.ready && believable(live.present.verdict.state),
+  }
   const shown = useMemo(() => kept && boardSnapshot(
     EMPTY_BOARD, { epoch: 'kept', offset: 0 }, kept.legs.map((leg) => ({ key: leg.key, offset: 0, leg })),
   ), [kept])
-  if (!kept || !shown || live.present.verdict.state === 'down') return { ...live, kept: undefined }
+  if (!kept || !shown || live.present.verdict.state === 'down') return { ...live, kept: undefined, attended }
   const { confirmed, synthetic, speed } = kept
   const verdict: Verdict = { state: 'stale', cause: 'link', confirmedAt: undefined, ageMs: live.present.mono }
-  return { board: shown, airport: kept.airport, present: { ...live.present, confirmed, synthetic, speed, verdict }, kept }
+  return { board: shown, airport: kept.airport, present: { ...live.present, confirmed, synthetic, speed, verdict }, kept, attended }
 }
 
-export function BoardPage({ iata, movement }: BoardAddress) {
-  const { board, present, airport, kept } = useScreen(iata, movement)
-  const page = useRows(board, movement, present.wall)
+/** Whole pages speak one language, and all screens the same one, by the clock of the server. */
+function useSpoken(languages: Language[], wall: number | undefined): Language {
+  const turn = Math.floor((wall ?? 0) / LANGUAGE_MS)
+  const language = languages[turn % languages.length] ?? languageNow()
+  speakIn(language)
+  useEffect(() => {
+    document.documentElement.lang = language.lang
+    document.documentElement.dir = language.dir
+  }, [language])
+  return language
+}
+
+interface BoardProps extends BoardAddress {
+  languages?: Language[]
+  selection?: Selection
+}
+
+export function BoardPage({ iata, movement, languages = [], selection = EVERYTHING }: BoardProps) {
+  const { board, present, airport, kept, attended } = useScreen(iata, movement)
+  const { lang, dir } = useSpoken(languages, present.wall)
+  const page = useRows(board, movement, present.wall, selection)
   useWaking()
   useWakeLock()
   useEffect(() => {
     document.title = `${say(`board.${movement}`)} · ${iata}`
-  }, [iata, movement])
+  }, [iata, movement, lang])
 
   const zone = zoneOf(airport, board.legs.values(), movement)
   const clock = present.board === undefined || zone === undefined ? '' : timeAt(present.board, zone)
@@ -142,7 +193,7 @@ export function BoardPage({ iata, movement }: BoardAddress) {
   const nothing = !board.ready && state === 'stale'
   if (state === 'down' || nothing) {
     return (
-      <div className={styles.downPage} data-fresh="down">
+      <div className={styles.downPage} data-fresh="down" lang={lang} dir={dir}>
         <DemoStrip present={present} zone={zone} />
         <DownNotice present={present} zone={zone} clock={clock} />
       </div>
@@ -150,16 +201,18 @@ export function BoardPage({ iata, movement }: BoardAddress) {
   }
   return (
     <div
-      className={styles.board} data-fresh={state} data-ready={board.ready}
+      className={styles.board} data-fresh={state} data-ready={board.ready} lang={lang} dir={dir}
       style={{ ['--rows' as string]: page.rows }}
     >
-      <Head address={{ iata, movement }} airport={airport} clock={clock} />
+      <Head address={{ iata, movement }} airport={airport} clock={clock} selection={selection} />
       <main className={styles.body}>
         <Table
-          address={{ iata, movement }} city={airport?.city ?? iata}
-          page={page} present={present} state={state}
+          address={{ iata, movement }} city={placeOf(iata, airport?.city)}
+          page={page} present={present} state={state} column={tileColumn(board.legs.values(), movement)}
         />
-        {board.ready && page.legs.length === 0 && <p className={styles.empty}>{say(`board.empty.${movement}`)}</p>}
+        {board.ready && page.legs.length === 0 && (
+          <p className={styles.empty}>{say(believable(state) ? `board.empty.${movement}` : 'board.empty.unknown')}</p>
+        )}
       </main>
       <footer className={styles.foot}>
         <DemoStrip present={present} zone={zone} />
@@ -167,6 +220,7 @@ export function BoardPage({ iata, movement }: BoardAddress) {
         <PageDots page={page.page} pages={page.pages} />
         <ScanBlock />
       </footer>
+      <Suspense><Attendant {...attended} /></Suspense>
     </div>
   )
 }

@@ -18,7 +18,7 @@ function TimePair({ view }: { view: RowView }) {
   return (
     <>
       <td className={cx(styles.time, view.timeOld && styles.old)}>
-        <bdi>{view.cancelled ? <s>{view.time}</s> : view.time}</bdi>
+        <bdi dir="ltr">{view.cancelled ? <s>{view.time}</s> : view.time}</bdi>
       </td>
       <td className={cx(styles.newTime, view.newTimeLate && styles.late)}>
         <FlapText text={view.newTime} classes={FLAP} />
@@ -34,11 +34,11 @@ function GateTile({ view }: { view: RowView }) {
   }
   return (
     <>
-      <bdi className={cx(styles.tile, view.tileFilled && styles.filled, view.tileRinged && styles.ringed, view.tileQuiet && styles.quiet)}>
+      <bdi dir="ltr" className={cx(styles.tile, view.tileFilled && styles.filled, view.tileRinged && styles.ringed, view.tileQuiet && styles.quiet)}>
         {view.tile}
       </bdi>
       {view.tileWas !== '' && (
-        <s className={styles.was}><span className="vh">{say('board.was')} </span><bdi>{view.tileWas}</bdi></s>
+        <s className={styles.was}><span className="vh">{say('board.was')} </span><bdi dir="ltr">{view.tileWas}</bdi></s>
       )}
     </>
   )
@@ -49,8 +49,8 @@ function RemarkMark({ view }: { view: RowView }) {
   return (
     <span className={styles.remark} data-tone={view.tone}>
       <RemarkPictogram kind={view.kind} />
-      <b>{say(`remark.${view.kind}`)}</b>
-      {view.note !== '' && <i>{view.note}</i>}
+      <b>{view.word}</b>
+      {view.note !== '' && <i><bdi>{view.note}</bdi></i>}
     </span>
   )
 }
@@ -65,7 +65,7 @@ export const Row = memo(
           <span style={scale < 1 ? { fontSize: `${scale}em` } : undefined}>{view.place}</span>
         </th>
         <td className={styles.flight}>
-          <bdi><b>{view.airline}</b> {view.number}</bdi>
+          <bdi dir="ltr"><b>{view.airline}</b> {view.number}</bdi>
         </td>
         <td className={styles.gate}><GateTile view={view} /></td>
         <td className={styles.remarks}><RemarkMark view={view} /></td>

@@ -34,6 +34,20 @@ describe('a row', () => {
     expect(rowView(row, NOW, 'live', 'belt').tile).toBe('7 8')
   })
 
+  it('alternates the numbers of a code-share, the operating one first', () => {
+    const row = { leg: leg({ codeshares: [{ airline: 'EI', number: 5009 }, { airline: 'LH', number: 77, suffix: 'A' }] }), movement: 'departures', airport: 'JFK' } as const
+    const shown = [0, 1, 2, 3].map((turn) => rowView(row, NOW, 'live', 'gate', turn))
+    expect(shown.map(({ airline, number }) => `${airline} ${number}`)).toEqual(['B6 9', 'EI 5009', 'LH 77A', 'B6 9'])
+  })
+
+  it('strikes the former belt of an arrival for 20 minutes', () => {
+    const was = (belts_at: string) => rowView(
+      { leg: leg({ belts: ['7'], belts_was: ['3'], belts_at }), movement: 'arrivals', airport: 'MCO' }, NOW, 'live', 'belt',
+    ).tileWas
+    expect(was(at('18:00'))).toBe('3')
+    expect(was(at('17:40'))).toBe('')
+  })
+
   it('is the same only when nothing on it changed', () => {
     expect(sameView(view({ version: 1 }), view({ version: 2 }))).toBe(true)
     expect(sameView(view({}), view({ dep_gate: '7' }))).toBe(false)

@@ -1,12 +1,13 @@
 import { TONES, type Tone } from '../../components/remarkTone'
 import { timeOf } from '../../format'
 import type { Freshness } from '../../live/freshness'
-import { flightNumber, isCancelled, minutesLate, reached, timesOf } from '../../live/leg'
+import { type Leg, changedLately, isCancelled, minutesLate, numbersOf, reached, timesOf } from '../../live/leg'
 import { type BoardRow, type Remark, type RemarkKind, DELAYED_FROM, gateLook, remark } from '../../live/remarks'
-import { type Text, sayText } from '../../text'
+import { type Text, languageNow, placeOf, say, sayText } from '../../text'
 
 /** One row as it is painted; flat, so that an unchanged row costs nothing. */
 export interface RowView {
+  lang: string
   time: string
   newTime: string
   newTimeLate: boolean
@@ -20,6 +21,7 @@ export interface RowView {
   tileQuiet: boolean
   tileWas: string
   kind: RemarkKind
+  word: string
   tone: Tone
   note: string
   cancelled: boolean
@@ -29,7 +31,12 @@ export interface RowView {
 /** Arrivals show the belt where the feed tells belts, else the gate. */
 export type TileColumn = 'gate' | 'belt'
 
-export function rowView(row: BoardRow, boardNow: number, feedState: Freshness, column: TileColumn): RowView {
+/** Which of a leg's numbers is shown: turns in step over all rows and screens. */
+export const NUMBER_MS = 5_000
+
+export function rowView(
+  row: BoardRow, boardNow: number, feedState: Freshness, column: TileColumn, turn = 0,
+): RowView {
   const { leg, movement } = row
   const departing = movement === 'departures'
   const zone = departing ? leg.dep_tz : leg.arr_tz
@@ -40,22 +47,26 @@ export function rowView(row: BoardRow, boardNow: number, feedState: Freshness, c
   const newTime = moved && !cancelled && !done ? timeOf(best, zone) : ''
   const look = gateLook(row, boardNow, feedState)
   const said = remark(row, boardNow, feedState)
+  const numbers = numbersOf(leg)
   return {
+    lang: languageNow().lang,
     time: timeOf(due ?? best, zone),
     newTime,
     newTimeLate: (minutesLate(leg, movement) ?? 0) >= DELAYED_FROM,
     timeOld: newTime !== '' || done,
-    place: departing ? (leg.arr_city ?? leg.arr_airport) : (leg.dep_city ?? leg.dep_airport),
+    place: departing ? placeOf(leg.arr_airport, leg.arr_city) : placeOf(leg.dep_airport, leg.dep_city),
     airline: leg.airline,
-    number: flightNumber(leg),
+    number: '',
+    ...numbers[turn % numbers.length],
     tile: tileOf(row, column),
     tileFilled: look.filled,
     tileRinged: look.ringed,
     tileQuiet: look.quiet,
-    tileWas: look.was ?? '',
+    tileWas: look.was ?? (cancelled ? '' : wasOf(row, boardNow, column)),
     kind: said.kind,
+    word: said.kind === 'none' ? '' : say(`remark.${said.kind}`),
     tone: TONES[said.kind],
-    note: noteOf(said, zone),
+    note: noteOf(said, leg, zone),
     cancelled,
     done,
   }
@@ -67,17 +78,26 @@ function tileOf({ leg, movement }: BoardRow, column: TileColumn): string {
   return (column === 'belt' ? leg.belts?.join(' ') : leg.arr_gate) ?? ''
 }
 
+/** The belt or gate of an arrival that people may still walk to. */
+function wasOf({ leg, movement }: BoardRow, boardNow: number, column: TileColumn): string {
+  if (movement === 'departures') return ''
+  const [is, was, at] = column === 'belt'
+    ? [leg.belts?.join(' '), leg.belts_was?.join(' '), leg.belts_at]
+    : [leg.arr_gate, leg.arr_gate_was, leg.arr_gate_at]
+  return is && was && is !== was && changedLately(at, boardNow) ? was : ''
+}
+
 /** What the remark adds in small print; the new time has its own column. */
-function noteOf(said: Remark, zone: string | undefined): string {
-  const note = noteTextOf(said, zone)
+function noteOf(said: Remark, leg: Leg, zone: string | undefined): string {
+  const note = noteTextOf(said, leg, zone)
   return note === undefined ? '' : typeof note === 'string' ? note : sayText(note)
 }
 
 const TIMED = new Set<RemarkKind>(['departed', 'arrived', 'landed', 'next_info'])
 
-function noteTextOf(said: Remark, zone: string | undefined): Text | string | undefined {
+function noteTextOf(said: Remark, leg: Leg, zone: string | undefined): Text | string | undefined {
   if (said.also) return { id: `remark.also.${said.also}` }
-  if (said.place !== undefined) return { id: 'remark.place', values: { place: said.place } }
+  if (said.place !== undefined) return { id: 'remark.place', values: { place: placeOf(leg.divert_airport ?? '', said.place) } }
   return TIMED.has(said.kind) ? timeOf(said.at, zone) : undefined
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { at, leg } from '../../testing/legs'
+import { selectionOf, selects } from './address'
 import { DWELL_MS, ordered, pageAt, pageCount, rowsThatFit, slotAt } from './rows'
 
 describe('order', () => {
@@ -40,6 +41,24 @@ describe('pages', () => {
 
   it.each([[0, 1], [1, 1], [14, 1], [15, 2], [28, 2], [29, 3], [42, 3], [43, 3], [300, 3]])('%s rows make %s pages', (rows, pages) => {
     expect(pageCount(rows, 14)).toBe(pages)
+  })
+})
+
+describe('selection', () => {
+  const selected = (search: string, more = {}) => selects(selectionOf(search), leg(more), 'departures')
+
+  it('takes everything when nothing is asked for', () => {
+    expect(selected('')).toBe(true)
+    expect(selected('?airline=&lang=ar')).toBe(true)
+  })
+
+  it('is by operating and selling airline and by terminal', () => {
+    expect(selected('?airline=b6')).toBe(true)
+    expect(selected('?airline=AA')).toBe(false)
+    expect(selected('?airline=AA,EI', { codeshares: [{ airline: 'EI', number: 1 }] })).toBe(true)
+    expect(selected('?terminal=5', { dep_terminal: '5' })).toBe(true)
+    expect(selected('?terminal=5')).toBe(false)
+    expect(selected('?airline=B6&terminal=4', { dep_terminal: '5' })).toBe(false)
   })
 })
 

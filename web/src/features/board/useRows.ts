@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react'
 import type { Leg, Movement } from '../../live/leg'
 import type { BoardState } from '../../live/reducer'
+import { type Selection, selects } from './address'
 import { type Screen, ordered, pageAt, pageCount, rowsThatFit, slotAt } from './rows'
 
 export interface Page {
@@ -28,12 +29,16 @@ export function useRowsThatFit(): number {
  * The rows of the page that the server's wall clock has turned to. While a page is being read only
  * values change; rows come and go when it turns, or when the board caught up after a gap.
  */
-export function useRows(board: BoardState, movement: Movement, wall: number | undefined): Page {
+export function useRows(
+  board: BoardState, movement: Movement, wall: number | undefined, selection: Selection,
+): Page {
   const rows = useRowsThatFit()
   const slot = slotAt(wall ?? 0)
   const turn = `${board.epoch}/${board.generation}/${slot}`
   const [held, setHeld] = useState<{ turn: string; legs: Leg[] }>({ turn: '', legs: [] })
-  const current = held.turn === turn ? held : { turn, legs: ordered(board.legs.values(), movement) }
+  const current = held.turn === turn ? held : {
+    turn, legs: ordered([...board.legs.values()].filter((leg) => selects(selection, leg, movement)), movement),
+  }
   if (current !== held) setHeld(current)
   const pages = pageCount(current.legs.length, rows)
   const page = pageAt(slot, pages)

@@ -12,7 +12,7 @@ export function DemoStrip({ present, zone }: { present: Present; zone: string | 
   const over = present.report?.replay?.over === true
   if (!(present.synthetic || over) || at === undefined) return null
   return (
-    <p className={styles.demo} data-testid="demo" data-over={over}>
+    <p className={styles.demo} data-testid="demo">
       {say('demo.label', { day: dayAt(at, zone), speed: present.speed })}
       <i>{demoNote(present)}</i>
     </p>

@@ -23,7 +23,7 @@ const TRACE = /^\s*(?:this|self)(?:\._centrifuge)?\._debug\(.*\);$/gm
 const TRANSPORT = /return new (?:Webtransport|HttpStream|Sse|Sockjs)Transport\(/g
 const SHARED_POLL = /new SharedPollSubscription\(/g
 const DELTA = /applyDelta\(prevValue, deltaBytes\)/g
-const WRITING = /^ {4}(?:presence|presenceStats|publish|mapPublish|mapRemove|history|readyPromise)\([^)]*\) \{\n(?:.*\n)*?^ {4}\}\n/gm
+const WRITING = /^ {4}(?:presence|presenceStats|publish|mapPublish|mapRemove|history|remove|newSharedPollSubscription|deltaStats)\([^)]*\) \{\n(?:.*\n)*?^ {4}\}\n/gm
 const LEFT_OUT = "function leftOut() { throw new Error('left out of this build'); }"
 
 /**

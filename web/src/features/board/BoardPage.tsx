@@ -9,6 +9,7 @@ import { BOARD_WORDS } from '../../locales/board'
 import { type Language, languageNow, placeOf, say, speakIn } from '../../text'
 import { DemoStrip, FreshnessFoot, PageDots, ScanBlock } from './Foot'
 import { Row } from './Row'
+import type AttendantPart from './Attendant'
 import type { Selection } from './address'
 import styles from './board.module.css'
 import { NUMBER_MS, type TileColumn, rowView } from './rowView'
@@ -18,7 +19,17 @@ import { type Page, useRows } from './useRows'
 import { useKept } from './useKept'
 import { useWakeLock } from './useWakeLock'
 
-const Attendant = lazy(() => import('./Attendant'))
+const ASK_AGAIN_MS = 30_000
+
+/** A server that goes away right after the first paint must not take the board with it. */
+function loadAttendant(): Promise<{ default: typeof AttendantPart }> {
+  return import('./Attendant').catch(async () => {
+    await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS))
+    return loadAttendant()
+  })
+}
+
+const Attendant = lazy(loadAttendant)
 const LANGUAGE_MS = 10_000
 const EVERYTHING: Selection = { airlines: [], terminals: [] }
 

@@ -23,6 +23,7 @@ OPENS = time(16, 0, tzinfo=ZoneInfo("America/New_York"))
 STEP = 0.2
 BATCH = 500
 TOGETHER = timedelta(minutes=10)
+NEWS = timedelta(hours=1)
 HEARTBEATS = 3
 """At least so many within the silence that a feed is allowed."""
 
@@ -172,9 +173,12 @@ class Replay:
         self.over.set()
 
     def _due(self, now: datetime) -> list[Statement]:
-        """The next batch; so short a time that a gate and the next one are two changes."""
+        """The next batch; what is news when it opens comes in so short times that a gate and the
+        next one are two changes."""
         waiting = self.told.statements[self.applied : self.applied + BATCH]
-        until = min(now, waiting[0].at + TOGETHER) if waiting else now
+        if not waiting:
+            return []
+        until = min(now, max(waiting[0].at + TOGETHER, self.plan.opens - NEWS))
         return [each for each in waiting if each.at <= until]
 
 

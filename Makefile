@@ -16,6 +16,9 @@ test: .venv/.test web/dist/.built
 	$(PY) -m pytest
 	cd web && npm test
 
+faults: .venv/.test
+	$(PY) -m pytest tests/faults -s
+
 check: .venv/.test web/node_modules/.installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .

@@ -1,7 +1,9 @@
 """One PostgreSQL server for a test run, one database for a test."""
 
+import os
 import re
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -46,6 +48,16 @@ class PostgresServer:
         """Stop the server and remove all it held."""
         await self._server.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def kill(self) -> None:
+        """SIGKILL to the postmaster: everybody's session ends, nothing is written down."""
+        os.kill(self._server.pid, signal.SIGKILL)
+
+    async def revive(self) -> None:
+        """Start it again after a kill; it recovers what was committed. Its address is a new one."""
+        await self._server.wait()
+        await self._server.stop()
+        await self._server.start()
 
     async def create_database(self, name: str, template: str = "template1") -> str:
         """Create a database as a copy of `template`; return its address."""

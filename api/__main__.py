@@ -15,6 +15,7 @@ import typer
 import uvloop
 
 import realtime
+from api import cli_feeds
 from api.composition import (
     data_folder,
     run_notifier,
@@ -42,6 +43,9 @@ cli = typer.Typer(
 )
 db = typer.Typer(help="The database.", no_args_is_help=True)
 cli.add_typer(db, name="db")
+cli.add_typer(cli_feeds.leg, name="leg")
+cli.add_typer(cli_feeds.feed, name="feed")
+cli.add_typer(cli_feeds.key, name="key")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on [GATECAST_HOST].")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on [GATECAST_PORT].")]

@@ -13,6 +13,7 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import node_application, rest_application
+from api.cli_feeds import DSN_FILE
 from api.database import create_schema, open_engine, open_sessions, reaching
 from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from api.endpoint import Api
@@ -113,10 +114,15 @@ async def database_of(
         yield settings.database_url, [], lambda: None
         return
     postgres = EmbeddedPostgres(data_folder(settings) / "postgres")
+    address = data_folder(settings) / DSN_FILE
     await postgres.start()
     try:
+        address.unlink(missing_ok=True)
+        address.touch(mode=0o600)
+        address.write_text(postgres.dsn, "utf-8")
         yield postgres.dsn, [("postgres", PostgresGuard(postgres))], postgres.discard
     finally:
+        address.unlink(missing_ok=True)
         await postgres.stop()
 
 
@@ -246,6 +252,7 @@ class Links:
             typer.echo(f"               also {others}")
         if self.replay.again:
             typer.echo("  When the day is over it starts over, accounts and follows go with it.")
+        typer.echo("  Try          gatecast leg set <leg key from the board> dep_gate=C3")
         typer.echo("  Estimates, gates and belts are simulated. Ctrl-C stops; data is kept in")
         typer.echo(f"  {data_folder(self.settings)}\n")
         segno.make(f"{base}/airports/{home}", error="l").terminal(compact=True)

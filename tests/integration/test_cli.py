@@ -1,0 +1,103 @@
+"""The commands of an operator, run as an operator runs them."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from api.database import create_schema
+from tests.support.gatecast import Gatecast
+from tests.support.postgres import PostgresServer
+from tests.support.rest import DAY, World
+
+KEY = f"B69-{DAY}-JFK-MCO"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    postgres = PostgresServer(create_schema)
+    asyncio.run(postgres.start())
+    yield postgres
+    asyncio.run(postgres.stop())
+
+
+class Operator(World):
+    """A database and a shell beside it."""
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__(dsn)
+        self.dsn = dsn
+
+    async def run(self, *words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+        environment = {**os.environ, "GATECAST_DATABASE_URL": self.dsn, **settings}
+        command = [sys.executable, "-m", "api", *words]
+        return await asyncio.to_thread(
+            subprocess.run, command, env=environment, capture_output=True, text=True, timeout=60
+        )
+
+
+@pytest.fixture
+async def shell(server: PostgresServer) -> AsyncIterator[Operator]:
+    async with server.database("cli") as dsn:
+        operator = Operator(dsn)
+        await operator.leg(9, dep_gate="B22")
+        yield operator
+        await operator.close()
+
+
+async def test_a_leg_is_set_and_the_change_is_shown(shell: Operator) -> None:
+    done = await shell.run("leg", "set", KEY, "dep_gate=C3")
+    assert done.returncode == 0, done.stderr
+    assert "applied, version 2" in done.stdout
+    assert "dep_gate: B22 → C3" in done.stdout
+    feeds = "SELECT feed FROM leg_change WHERE version = 2"
+    assert await shell.rows(feeds) == [("operator",)]
+    again = await shell.run("leg", "set", KEY, "dep_gate=C3", "--json")
+    assert msgspec.json.decode(again.stdout)["result"]["outcome"] == "unchanged"
+    for words in (["hello"], ["gate=C3"], ["dep_gate=much too long for a gate"]):
+        refused = await shell.run("leg", "set", KEY, *words)
+        assert refused.returncode == 1
+        assert refused.stderr.startswith("gatecast: ")
+        assert "Traceback" not in refused.stderr
+
+
+async def test_a_feed_gets_a_key_until_it_is_revoked(shell: Operator) -> None:
+    assert (await shell.run("key", "create", "aodb")).returncode == 1
+    assert (await shell.run("feed", "add", "aodb", "airport")).returncode == 0
+    assert (await shell.run("feed", "add", "aodb", "nobody")).returncode == 1
+    feeds = msgspec.json.decode((await shell.run("feed", "list", "--json")).stdout)
+    assert [feed["code"] for feed in feeds] == ["aodb", "operator"]
+    key = (await shell.run("key", "create", "aodb")).stdout.strip()
+    url, headers = "/api/feeds/aodb/legs", {"Authorization": f"Bearer {key}"}
+    beat = {"heartbeat": True}
+    assert (await shell.client.post(url, json=beat, headers=headers)).status_code == 200
+    (listed,) = msgspec.json.decode((await shell.run("key", "list", "--json")).stdout)
+    assert (await shell.run("key", "revoke", listed["key_id"])).returncode == 0
+    assert (await shell.client.post(url, json=beat, headers=headers)).status_code == 401
+
+
+async def test_the_database_of_a_running_server_is_found(shell: Operator, tmp_path: Path) -> None:
+    here = {"GATECAST_DATABASE_URL": "", "GATECAST_DATA_DIR": str(tmp_path)}
+    lost = await shell.run("feed", "list", **here)
+    assert lost.returncode == 1
+    assert "gatecast serve" in lost.stderr
+    (tmp_path / "postgres.dsn").write_text(shell.dsn)
+    assert "operator" in (await shell.run("feed", "list", **here)).stdout
+
+
+async def test_serve_says_where_its_database_is_while_it_runs(
+    shell: Operator, tmp_path: Path
+) -> None:
+    here = {"GATECAST_DATABASE_URL": "", "GATECAST_DATA_DIR": str(tmp_path)}
+    async with Gatecast("serve", data_dir=str(tmp_path)) as served:
+        await served.ready(60)
+        assert (tmp_path / "postgres.dsn").stat().st_mode & 0o777 == 0o600
+        listed = await shell.run("feed", "list", **here)
+        assert "operator" in listed.stdout, listed.stderr
+        await served.stop()
+    assert not (tmp_path / "postgres.dsn").exists()

@@ -12,6 +12,8 @@ from starlette.routing import BaseRoute, Route
 from api.airports import list_airports, read_airport
 from api.auth import create_account, mint_token
 from api.devices import delete_device, put_device
+from api.docs import HEADERS as DOCS_HEADERS
+from api.docs import page as docs_page
 from api.endpoint import Api, Operation
 from api.feeds import FeedAnswer, FeedLegs, put_legs
 from api.flights import list_flights, read_flight
@@ -44,6 +46,12 @@ async def openapi(api: Api, request: Request) -> Response:
     return Response(
         _document(), headers={"Cache-Control": "no-cache"}, media_type="application/json"
     )
+
+
+async def docs(api: Api, request: Request) -> Response:
+    """The same for people."""
+    html = docs_page(document(OPERATIONS, version("gatecast")))
+    return Response(html, headers=DOCS_HEADERS, media_type="text/html")
 
 
 @cache
@@ -116,6 +124,10 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         method="GET", path="/openapi.json", call=openapi,
         summary="This document", answers={200: dict},
+    ),
+    Operation(
+        method="GET", path="/docs", call=docs,
+        summary="This document as a page", answers={200: str}, media_type="text/html",
     ),
 )  # fmt: skip
 

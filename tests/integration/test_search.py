@@ -8,6 +8,7 @@ import pytest
 
 from api.database import create_schema
 from api.feed import CodeShare, Patch, PatchKey
+from api.routes import OPERATIONS
 from api.search import FlightNumber, parse_flight_number
 from tests.support.postgres import PostgresServer
 from tests.support.rest import DAY, World, at, keys, problem
@@ -184,3 +185,13 @@ async def test_a_list_that_did_not_change_is_not_sent_again(world: World) -> Non
         again = await world.client.get(url, headers={"If-None-Match": tags[url]})
         assert again.status_code == 200
         assert again.headers["etag"] != tags[url]
+
+
+async def test_the_description_is_a_page_without_foreign_assets(world: World) -> None:
+    page = await world.client.get("/docs")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    for operation in OPERATIONS:
+        assert f"{operation.method} {operation.path}</code>" in page.text
+    for foreign in ("http:", "https:", "<script", "<link", "<img"):
+        assert foreign not in page.text

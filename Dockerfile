@@ -9,7 +9,7 @@ COPY web/package.json web/package-lock.json web/.npmrc ./
 RUN npm ci --no-audit --no-fund --loglevel=error
 COPY web ./
 # Types are checked with the tests, which are not here.
-RUN node_modules/.bin/vite build
+RUN npm run bundle
 
 FROM ${BASE} AS build
 WORKDIR /src

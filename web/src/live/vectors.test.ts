@@ -1,5 +1,5 @@
 /** The vectors that the client shares with the servers' tests. */
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { Freshness } from './freshness'
 import type { Leg, Movement } from './leg'
@@ -9,8 +9,7 @@ import {
 import { remark } from './remarks'
 
 const FOLDER = new URL('../../../tests/vectors/', import.meta.url)
-const fileOf = (name: string) => new URL(name, FOLDER)
-const read = (name: string): unknown => JSON.parse(readFileSync(fileOf(name), 'utf8'))
+const read = (name: string): unknown => JSON.parse(readFileSync(new URL(name, FOLDER), 'utf8'))
 
 interface RemarkVectors {
   now: string
@@ -36,38 +35,50 @@ interface Published {
   data: Leg | null
 }
 
-/** A step is one of: a snapshot, a recovery with what was missed, a publication. */
-interface Step extends Partial<Position> {
-  snapshot?: Published[]
-  recovered?: Published[]
-  publication?: Published
+interface Reply extends Position {
+  recovered?: boolean
+  state?: Published[]
+  publications?: Published[]
 }
 
 interface BoardVectors {
-  cases: { name: string; steps: Step[]; rows: Record<string, number> }[]
+  cases: {
+    name: string
+    snapshot: Reply
+    held: Record<string, Leg>
+    steps: { row: { seq: number }; publications: Published[]; held: Record<string, Leg> }[]
+    recoveries: { offset: number; reply?: Reply }[]
+  }[]
 }
 
 function published(state: BoardState, { key, offset, removed, data }: Published): BoardState {
   return boardPublication(state, removed || data === null ? { key, offset, removed: true } : { key, offset, leg: data })
 }
 
-function stepped(state: BoardState, step: Step): BoardState {
-  if (step.snapshot) {
-    const entries = step.snapshot.map(({ key, offset, data }) => ({ key, offset, leg: data as Leg }))
-    return boardSnapshot(state, { epoch: step.epoch ?? '', offset: step.offset ?? 0 }, entries)
-  }
-  if (step.recovered) return step.recovered.reduce(published, boardRecovered(state))
-  return step.publication ? published(state, step.publication) : state
+function whole(state: BoardState, { epoch, offset, state: rows = [] }: Reply): BoardState {
+  return boardSnapshot(state, { epoch, offset }, rows.map(({ key, offset, data }) => ({ key, offset, leg: data as Leg })))
 }
 
-const BOARDS = 'board_vectors.json'
-const present = existsSync(fileOf(BOARDS))
-if (!present) console.warn(`skipped: there is no tests/vectors/${BOARDS} in this tree`)
+function answered(state: BoardState, reply: Reply): BoardState {
+  if (!reply.recovered) return whole(state, reply)
+  return (reply.publications ?? []).reduce(published, boardRecovered(state))
+}
 
-describe.skipIf(!present)('boards', () => {
-  const { cases } = present ? (read(BOARDS) as BoardVectors) : { cases: [] }
-  it.each(cases)('$name', ({ steps, rows }) => {
-    const { legs } = steps.reduce(stepped, EMPTY_BOARD)
-    expect(Object.fromEntries([...legs].map(([key, leg]) => [key, leg.version]))).toEqual(rows)
+describe('boards', () => {
+  const { cases } = read('board_vectors.json') as BoardVectors
+  it.each(cases)('$name', ({ snapshot, held, steps, recoveries }) => {
+    let state = whole(EMPTY_BOARD, snapshot)
+    expect(Object.fromEntries(state.legs)).toEqual(held)
+    const moments = [{ offset: snapshot.offset, state }]
+    for (const step of steps) {
+      state = step.publications.reduce(published, state)
+      expect(Object.fromEntries(state.legs)).toEqual(step.held)
+      moments.push({ offset: step.row.seq, state })
+    }
+    for (const { offset, reply } of recoveries) {
+      const from = moments.filter((moment) => moment.offset <= offset).at(-1)
+      if (!reply || !from) continue
+      expect(Object.fromEntries(answered(from.state, reply).legs)).toEqual(steps.at(-1)?.held ?? held)
+    }
   })
 })

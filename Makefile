@@ -4,7 +4,7 @@ PY := .venv/bin/python
 SPEED ?= 10
 AIRPORT ?= JFK
 
-.PHONY: run stack test check format image web clean
+.PHONY: run stack test faults check format image web clean
 
 run: .venv/.run web/dist/.built
 	$(PY) -m api serve --replay 2013-03-08 --speed $(SPEED) --airport $(AIRPORT)
@@ -60,6 +60,6 @@ web/node_modules/.installed: web/package-lock.json
 	cd web && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-web/dist/.built: web/node_modules/.installed web/index.html web/board.html web/vite.config.ts $(shell find web/src -type f 2>/dev/null)
+web/dist/.built: web/node_modules/.installed web/index.html web/board.html web/vite.config.ts web/vite.sw.config.ts $(shell find web/src web/worker -type f 2>/dev/null)
 	cd web && npm run build
 	@touch $@

@@ -102,7 +102,7 @@ async def answer_http(request: Request, error: Exception) -> Response:
 
 async def answer_database(request: Request, error: Exception) -> Response:
     """A database that is away is no fault of ours or of the client: try again soon."""
-    if not _database_is_away(error):
+    if not database_is_away(error):
         raise error
     log.warning("database is away", request_id=request_id(request), error=type(error).__name__)
     problem = Problem(
@@ -118,7 +118,8 @@ async def answer_fault(request: Request, error: Exception) -> Response:
     return answer(request, HTTPException(500, "Something went wrong here; it is logged."))
 
 
-def _database_is_away(error: Exception) -> bool:
+def database_is_away(error: Exception) -> bool:
+    """Whether this is about the server being out of reach, not about what it was asked."""
     if not isinstance(error, DBAPIError):
         return isinstance(error, (PoolTimeoutError, OSError))
     cause = error.orig.__cause__ if error.orig else None

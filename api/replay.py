@@ -9,11 +9,13 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import structlog
 from msgspec import Struct
+from sqlalchemy.exc import DBAPIError
 
 from api.database import DatabaseRefused
 from api.feed_faults import SECOND_FEED, Told, feeds_of, silent_at, with_faults
 from api.feed_replay import FEED, Statement, statements
 from api.ingest import Ingest
+from api.problems import database_is_away
 from api.replay_day import Days
 from api.replay_source import NEW_YORK
 from realtime.backoff import Backoff
@@ -98,7 +100,9 @@ class Replay:
                 await self._open()
                 backoff.reset()
                 await self._play()
-            except DATABASE_AWAY as error:
+            except (*DATABASE_AWAY, DBAPIError) as error:
+                if isinstance(error, DBAPIError) and not database_is_away(error):
+                    raise
                 structlog.get_logger().warning("replay waits", error=str(error))
                 await asyncio.sleep(backoff.next())
 

@@ -170,6 +170,7 @@ async def assert_accounted(
     names = await followers(pool)
     for row in sent:
         assert repeats[names[row["account_id"]], f"{epoch}:{row['seq']}"] >= 1
+    assert max(repeats.values(), default=0) <= 1 + notifier_kills
     doubles = sum(count - 1 for count in repeats.values())
     assert doubles <= 90 * notifier_kills
     print(f"pairs={len(rows)} sent={len(sent)} pushes={repeats.total()} doubles={doubles}")

@@ -4,7 +4,7 @@ PY := .venv/bin/python
 SPEED ?= 10
 AIRPORT ?= JFK
 
-.PHONY: run stack test faults check format image web clean
+.PHONY: run stack test faults bench check format image web clean
 
 run: .venv/.run web/dist/.built
 	$(PY) -m api serve --replay 2013-03-08 --speed $(SPEED) --airport $(AIRPORT)
@@ -18,6 +18,9 @@ test: .venv/.test web/dist/.built
 
 faults: .venv/.test
 	$(PY) -m pytest tests/faults -s
+
+bench: .venv/.test
+	$(PY) -m bench $(BENCH)
 
 check: .venv/.test web/node_modules/.installed
 	.venv/bin/ruff check .

@@ -26,8 +26,8 @@ from api.composition import (
     serve_realtime,
 )
 from api.database import VERSION, DatabaseRefused, create_schema
-from api.embedded import EmbeddedPostgresError
 from api.feed_faults import FAULTS, faults_of
+from api.postgres_binaries import EmbeddedPostgresError
 from api.replay import Plan
 from api.replay_day import read_days
 from api.replay_source import NEW_YORK

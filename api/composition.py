@@ -15,9 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.app import node_application, rest_application
 from api.cli_feeds import DSN_FILE
 from api.database import create_schema, open_engine, open_sessions, reaching
-from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from api.embedded import EmbeddedPostgres
 from api.endpoint import Api
 from api.ingest import Ingest
+from api.postgres_binaries import EmbeddedPostgresError
 from api.replay import Plan, Replay, ReplayEnd
 from api.replay_progress import ReplayProgress
 from api.serving import Process

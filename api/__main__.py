@@ -15,7 +15,7 @@ import typer
 import uvloop
 
 import realtime
-from api import cli_feeds
+from api import cli_feeds, cli_watch
 from api.composition import (
     data_folder,
     run_notifier,
@@ -46,6 +46,7 @@ cli.add_typer(db, name="db")
 cli.add_typer(cli_feeds.leg, name="leg")
 cli.add_typer(cli_feeds.feed, name="feed")
 cli.add_typer(cli_feeds.key, name="key")
+cli.command()(cli_watch.watch)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on [GATECAST_HOST].")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on [GATECAST_PORT].")]

@@ -23,6 +23,7 @@ from realtime.flight import parse_leg_key
 from realtime.settings import Settings, SettingsError, load_settings
 
 DSN_FILE = "postgres.dsn"
+URL_FILE = "serve.url"
 ASSIGNMENT = re.compile(r"([a-z_]+)=(.*)", re.DOTALL)
 FLAGS = {"true": True, "false": False}
 

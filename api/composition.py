@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -13,7 +13,7 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import node_application, rest_application
-from api.cli_feeds import DSN_FILE
+from api.cli_feeds import DSN_FILE, URL_FILE
 from api.database import create_schema, open_engine, open_sessions, reaching
 from api.embedded import EmbeddedPostgres
 from api.endpoint import Api
@@ -115,16 +115,24 @@ async def database_of(
         yield settings.database_url, [], lambda: None
         return
     postgres = EmbeddedPostgres(data_folder(settings) / "postgres")
-    address = data_folder(settings) / DSN_FILE
     await postgres.start()
     try:
-        address.unlink(missing_ok=True)
-        address.touch(mode=0o600)
-        address.write_text(postgres.dsn, "utf-8")
-        yield postgres.dsn, [("postgres", PostgresGuard(postgres))], postgres.discard
+        with announced(data_folder(settings) / DSN_FILE, postgres.dsn):
+            yield postgres.dsn, [("postgres", PostgresGuard(postgres))], postgres.discard
     finally:
-        address.unlink(missing_ok=True)
         await postgres.stop()
+
+
+@contextlib.contextmanager
+def announced(file: Path, address: str) -> Iterator[None]:
+    """Commands that run beside this process find an address in its data folder."""
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(address, "utf-8")
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket) -> bool:
@@ -160,7 +168,8 @@ async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket)
         api = Api(open_sessions(engine), Tokens(settings.secret), settings, ingest)
         app = rest_application(api, [*node_routes(sockets), *operations])
         process = Process(settings, readiness, parts, app, sockets)
-        await process.run(bound)
+        with announced(data_folder(settings) / URL_FILE, local_url(settings)):
+            await process.run(bound)
         if again := again and end is not None and end.reached:
             discard()
     return again
@@ -264,6 +273,12 @@ class Links:
 def data_folder(settings: Settings) -> Path:
     """Where the embedded database and the secret live."""
     return Path(settings.data_dir).expanduser()
+
+
+def local_url(settings: Settings) -> str:
+    """Where other processes of this machine find us."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
 def public_url(settings: Settings) -> str:

@@ -1,9 +1,6 @@
 """The commands of an operator, run as an operator runs them."""
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,8 +9,9 @@ import pytest
 
 from api.database import create_schema
 from tests.support.gatecast import Gatecast
+from tests.support.operator import Operator
 from tests.support.postgres import PostgresServer
-from tests.support.rest import DAY, World
+from tests.support.rest import DAY
 
 KEY = f"B69-{DAY}-JFK-MCO"
 
@@ -24,21 +22,6 @@ def server() -> Iterator[PostgresServer]:
     asyncio.run(postgres.start())
     yield postgres
     asyncio.run(postgres.stop())
-
-
-class Operator(World):
-    """A database and a shell beside it."""
-
-    def __init__(self, dsn: str) -> None:
-        super().__init__(dsn)
-        self.dsn = dsn
-
-    async def run(self, *words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-        environment = {**os.environ, "GATECAST_DATABASE_URL": self.dsn, **settings}
-        command = [sys.executable, "-m", "api", *words]
-        return await asyncio.to_thread(
-            subprocess.run, command, env=environment, capture_output=True, text=True, timeout=60
-        )
 
 
 @pytest.fixture

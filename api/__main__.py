@@ -17,7 +17,6 @@ import uvloop
 import realtime
 from api import cli_feeds, cli_watch
 from api.composition import (
-    data_folder,
     run_notifier,
     run_relay,
     run_replay,
@@ -27,6 +26,7 @@ from api.composition import (
 )
 from api.database import VERSION, DatabaseRefused, create_schema
 from api.feed_faults import FAULTS, faults_of
+from api.links import data_folder
 from api.postgres_binaries import EmbeddedPostgresError
 from api.replay import Plan
 from api.replay_day import read_days

@@ -15,9 +15,8 @@ import typer
 import uvloop
 
 import realtime
-from api import cli_feeds
+from api import cli_feeds, cli_watch
 from api.composition import (
-    data_folder,
     run_notifier,
     run_relay,
     run_replay,
@@ -26,8 +25,9 @@ from api.composition import (
     serve_realtime,
 )
 from api.database import VERSION, DatabaseRefused, create_schema
-from api.embedded import EmbeddedPostgresError
 from api.feed_faults import FAULTS, faults_of
+from api.links import data_folder
+from api.postgres_binaries import EmbeddedPostgresError
 from api.replay import Plan
 from api.replay_day import read_days
 from api.replay_source import NEW_YORK
@@ -46,6 +46,7 @@ cli.add_typer(db, name="db")
 cli.add_typer(cli_feeds.leg, name="leg")
 cli.add_typer(cli_feeds.feed, name="feed")
 cli.add_typer(cli_feeds.key, name="key")
+cli.command()(cli_watch.watch)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on [GATECAST_HOST].")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on [GATECAST_PORT].")]

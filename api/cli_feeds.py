@@ -15,14 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.database import open_engine, open_sessions
 from api.feed import Patch, PatchKey
+from api.feed_state import FeedState, read_feed_states
 from api.fields import FIELDS
 from api.ingest import Ingest, Result, UnknownFeed
 from api.keys import KeyRefused, create_key, list_keys, revoke_key
-from api.models import Feed, FlightLeg, LegChange
+from api.models import Feed, FlightLeg, LegChange, public_state
 from realtime.flight import parse_leg_key
 from realtime.settings import Settings, SettingsError, load_settings
 
 DSN_FILE = "postgres.dsn"
+URL_FILE = "serve.url"
 ASSIGNMENT = re.compile(r"([a-z_]+)=(.*)", re.DOTALL)
 FLAGS = {"true": True, "false": False}
 
@@ -55,6 +57,31 @@ def set_fields(
             typer.echo(f"  {name}: {_shown(before)} → {_shown(after)}")
     if result.outcome == "refused":
         raise typer.Exit(1)
+
+
+@leg.command(name="show")
+def show_leg(
+    leg_key: Annotated[str, typer.Argument(help="Such as B69-2013-03-08-JFK-MCO.")],
+    json: Json = False,
+) -> None:
+    """The public state of a leg."""
+    try:
+        key = str(parse_leg_key(leg_key))
+    except ValueError as error:
+        raise fail(str(error)) from None
+
+    async def read(engine: AsyncEngine) -> str | None:
+        async with open_sessions(engine)() as session:
+            return await session.scalar(select(public_state()).where(FlightLeg.key == key))
+
+    state = run(read)
+    if state is None:
+        raise fail(f"there is no leg {key}; `gatecast watch board:<IATA>:departures` shows some")
+    if json:
+        typer.echo(state)
+        return
+    for name, value in sorted(msgspec.json.decode(state).items()):
+        typer.echo(f"{name}: {value}")
 
 
 @feed.command(name="add")
@@ -95,6 +122,29 @@ def list_feeds(json: Json = False) -> None:
             return [dict(row) for row in rows.mappings()]
 
     show(run(read), json)
+
+
+@feed.command(name="status")
+def show_feed_states(json: Json = False) -> None:
+    """Whether each feed is fresh, late or dead, and what of it was taken."""
+
+    async def read(engine: AsyncEngine) -> list[FeedState]:
+        async with open_sessions(engine)() as session:
+            return await read_feed_states(session)
+
+    states = run(read)
+    if json:
+        typer.echo(msgspec.json.encode(states))
+        return
+    for each in states:
+        heard = "never heard" if each.silent is None else f"heard {each.silent:.0f} s ago"
+        limit = "never late" if each.max_silence is None else f"late after {each.max_silence:.0f} s"
+        bodies = each.bodies
+        typer.echo(
+            f"{each.code:<16} {each.state:<6} {heard}, {limit}; {each.legs} legs, "
+            f"{each.changes} changes in a day; bodies taken {bodies.taken}, "
+            f"partly {bodies.partly}, refused {bodies.refused}"
+        )
 
 
 @key.command(name="create")

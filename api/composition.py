@@ -3,21 +3,20 @@
 import asyncio
 import contextlib
 import socket
-import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import asyncpg
-import segno
-import typer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import node_application, rest_application
-from api.cli_feeds import DSN_FILE
+from api.cli_feeds import DSN_FILE, URL_FILE
 from api.database import create_schema, open_engine, open_sessions, reaching
-from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from api.embedded import EmbeddedPostgres
 from api.endpoint import Api
 from api.ingest import Ingest
+from api.links import Links, data_folder, local_url
+from api.postgres_binaries import EmbeddedPostgresError
 from api.replay import Plan, Replay, ReplayEnd
 from api.replay_progress import ReplayProgress
 from api.serving import Process
@@ -39,8 +38,6 @@ from realtime.settings import Settings
 from realtime.tokens import Tokens
 from realtime.transport_websocket import Sockets
 from realtime.worker import Part
-
-HOME = "JFK"
 
 
 def bus_of(settings: Settings, log: ChangeLog) -> LogBus | RabbitBus:
@@ -114,16 +111,24 @@ async def database_of(
         yield settings.database_url, [], lambda: None
         return
     postgres = EmbeddedPostgres(data_folder(settings) / "postgres")
-    address = data_folder(settings) / DSN_FILE
     await postgres.start()
     try:
-        address.unlink(missing_ok=True)
-        address.touch(mode=0o600)
-        address.write_text(postgres.dsn, "utf-8")
-        yield postgres.dsn, [("postgres", PostgresGuard(postgres))], postgres.discard
+        with announced(data_folder(settings) / DSN_FILE, postgres.dsn):
+            yield postgres.dsn, [("postgres", PostgresGuard(postgres))], postgres.discard
     finally:
-        address.unlink(missing_ok=True)
         await postgres.stop()
+
+
+@contextlib.contextmanager
+def announced(file: Path, address: str) -> Iterator[None]:
+    """Commands that run beside this process find an address in its data folder."""
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(address, "utf-8")
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket) -> bool:
@@ -147,7 +152,7 @@ async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket)
         parts.append(("upkeep", Upkeep(pool)))
         if plan is not None:
             replay = Replay(pool, Ingest(engine, relay.wake), plan, again=again)
-            parts += [("replay", replay), ("links", Links(settings, replay))]
+            parts += [("replay", replay), ("links", Links(settings, replay, engine))]
             parts.append(("progress", ReplayProgress(replay)))
             if again or plan.once:
                 end = ReplayEnd(replay, lambda: process.stopping.set(), settings.replay_linger)
@@ -159,7 +164,8 @@ async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket)
         api = Api(open_sessions(engine), Tokens(settings.secret), settings, ingest)
         app = rest_application(api, [*node_routes(sockets), *operations])
         process = Process(settings, readiness, parts, app, sockets)
-        await process.run(bound)
+        with announced(data_folder(settings) / URL_FILE, local_url(settings)):
+            await process.run(bound)
         if again := again and end is not None and end.reached:
             discard()
     return again
@@ -232,49 +238,3 @@ class PostgresGuard:
     async def run(self) -> None:
         code = await self.postgres.wait()
         raise EmbeddedPostgresError(f"the embedded PostgreSQL ended with code {code}")
-
-
-class Links:
-    """Says where to look once there is something to see."""
-
-    def __init__(self, settings: Settings, replay: Replay) -> None:
-        self.settings = settings
-        self.replay = replay
-
-    async def run(self) -> None:
-        await self.replay.opened.wait()
-        base, airports = public_url(self.settings), self.replay.plan.airports
-        home = HOME if HOME in airports else min(airports)
-        typer.echo(f"\n  Departures   {base}/board/{home}/departures")
-        typer.echo(f"  Passengers   {base}/airports/{home}")
-        typer.echo(f"  API          {base}/api/flights?airport={home}&direction=departures")
-        if others := ", ".join(sorted(airports - {home})):
-            typer.echo(f"               also {others}")
-        if self.replay.again:
-            typer.echo("  When the day is over it starts over, accounts and follows go with it.")
-        typer.echo("  Try          gatecast leg set <leg key from the board> dep_gate=C3")
-        typer.echo("  Estimates, gates and belts are simulated. Ctrl-C stops; data is kept in")
-        typer.echo(f"  {data_folder(self.settings)}\n")
-        segno.make(f"{base}/airports/{home}", error="l").terminal(compact=True)
-        sys.stdout.flush()
-        await asyncio.Event().wait()
-
-
-def data_folder(settings: Settings) -> Path:
-    """Where the embedded database and the secret live."""
-    return Path(settings.data_dir).expanduser()
-
-
-def public_url(settings: Settings) -> str:
-    """Where a browser finds us; on all interfaces, where a phone in the same network does."""
-    if settings.public_url:
-        return settings.public_url.rstrip("/")
-    host = settings.host
-    if host in ("0.0.0.0", "::"):
-        with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
-            try:
-                probe.connect(("192.0.2.1", 9))  # sends nothing: asks for the route's own address
-                host = probe.getsockname()[0]
-            except OSError:
-                host = "127.0.0.1"
-    return f"http://{host}:{settings.port}"

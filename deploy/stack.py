@@ -21,7 +21,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from api.embedded import EmbeddedPostgres
+from api.postgres_binaries import EmbeddedPostgresError
 from deploy.child import Child, Output
 from deploy.ports import PortTaken, choose_ports
 from deploy.rabbitmq import HOST, RabbitSetup, epmd_command, rabbitmq_scripts

@@ -1,9 +1,6 @@
 """The commands of an operator, run as an operator runs them."""
 
 import asyncio
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -12,8 +9,9 @@ import pytest
 
 from api.database import create_schema
 from tests.support.gatecast import Gatecast
+from tests.support.operator import Operator
 from tests.support.postgres import PostgresServer
-from tests.support.rest import DAY, World
+from tests.support.rest import DAY
 
 KEY = f"B69-{DAY}-JFK-MCO"
 
@@ -24,21 +22,6 @@ def server() -> Iterator[PostgresServer]:
     asyncio.run(postgres.start())
     yield postgres
     asyncio.run(postgres.stop())
-
-
-class Operator(World):
-    """A database and a shell beside it."""
-
-    def __init__(self, dsn: str) -> None:
-        super().__init__(dsn)
-        self.dsn = dsn
-
-    async def run(self, *words: str, **settings: str) -> "subprocess.CompletedProcess[str]":
-        environment = {**os.environ, "GATECAST_DATABASE_URL": self.dsn, **settings}
-        command = [sys.executable, "-m", "api", *words]
-        return await asyncio.to_thread(
-            subprocess.run, command, env=environment, capture_output=True, text=True, timeout=60
-        )
 
 
 @pytest.fixture
@@ -101,3 +84,40 @@ async def test_serve_says_where_its_database_is_while_it_runs(
         assert "operator" in listed.stdout, listed.stderr
         await served.stop()
     assert not (tmp_path / "postgres.dsn").exists()
+
+
+async def test_a_leg_is_shown_as_everyone_sees_it(shell: Operator) -> None:
+    shown = msgspec.json.decode((await shell.run("leg", "show", KEY, "--json")).stdout)
+    assert shown == (await shell.client.get(f"/api/flights/{KEY}")).json()
+    assert "dep_gate: B22\n" in (await shell.run("leg", "show", KEY)).stdout
+    for leg_key in ("hello", f"B61-{DAY}-JFK-MCO"):
+        lost = await shell.run("leg", "show", leg_key)
+        assert (lost.returncode, lost.stderr[:10]) == (1, "gatecast: ")
+
+
+async def test_feeds_are_fresh_late_or_dead(shell: Operator) -> None:
+    for code in ("quick", "slow", "gone", "mute", "off"):
+        await shell.ingest.register_feed(code, "airport")
+    for code, silent in (("quick", 10), ("slow", 400), ("gone", 901)):
+        seen = f"wall_now() - interval '{silent} s'"
+        await shell.write(f"UPDATE feed SET last_seen_at = {seen} WHERE code = '{code}'")
+    await shell.write("UPDATE feed SET enabled = false WHERE code = 'off'")
+    for n, outcome in enumerate(("taken", "taken", "partly", "refused")):
+        await shell.write(
+            "INSERT INTO feed_message (feed_id, message_key, outcome, answer) "
+            "SELECT feed_id, :key, :outcome, '' FROM feed WHERE code = 'quick'",
+            key=str(n),
+            outcome=outcome,
+        )
+    states = msgspec.json.decode((await shell.run("feed", "status", "--json")).stdout)
+    assert {each["code"]: each["state"] for each in states} == {
+        "quick": "fresh", "slow": "late", "gone": "dead", "mute": "dead", "off": "off",
+        "operator": "fresh",
+    }  # fmt: skip
+    found = {each["code"]: each for each in states}
+    assert found["quick"]["bodies"] == {"taken": 2, "partly": 1, "refused": 1}
+    assert (found["operator"]["legs"], found["operator"]["changes"]) == (1, 1)
+    assert found["operator"]["max_silence"] is None
+    text = (await shell.run("feed", "status")).stdout
+    assert "never late; 1 legs, 1 changes in a day" in text
+    assert "late after 300 s" in text

@@ -16,7 +16,8 @@ from textwrap import dedent
 import asyncpg
 import pytest
 
-from api.embedded import EmbeddedPostgres, EmbeddedPostgresError, ServerUser, find_binaries
+from api.embedded import EmbeddedPostgres
+from api.postgres_binaries import EmbeddedPostgresError, ServerUser, find_binaries
 from tests.support.process import Child
 from tests.support.wait import until
 

@@ -2,6 +2,10 @@
 
 import asyncio
 import json
+import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from itertools import groupby
@@ -199,3 +203,33 @@ async def test_faults_change_nothing_of_how_a_leg_ends(
     assert len(ends[0]) == 305
     assert any("dep_gate_was" in leg for leg in ends[0].values())
     assert ends[1] == ends[0]
+
+
+@pytest.fixture
+def later(tiny: str) -> str:
+    """One of the legs leaves in the evening."""
+    Path(tiny).write_text(TINY.replace("21:20:00Z", "23:20:00Z"))
+    return tiny
+
+
+async def test_the_line_to_try_works_as_printed(later: str, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    replayed = ("serve", "--replay", later, "--speed", "1", "--airport", "JFK")
+    async with Gatecast(*replayed, data_dir=str(folder)) as served:
+        await served.ready(60)
+        line = (await served.wait_for_line("  Try  ", 60)).split(maxsplit=1)[1]
+        assert "B67-2013-03-08-JFK-BOS dep_gate=C3" in line
+        # Scripts of an installed package are not of this checkout; what they call is.
+        script = Path(sys.executable).with_name("gatecast")
+        here = f"{shlex.quote(sys.executable)} -m api"
+        for called in (str(script), str(script).removeprefix(f"{os.getcwd()}/")):
+            line = line.replace(f" {called} ", f" {here} ")
+        done = await asyncio.to_thread(
+            subprocess.run, line, shell=True, capture_output=True, text=True, timeout=60
+        )
+        assert "applied, version" in done.stdout, (line, done)
+        async with RawClient(served.url) as client:
+            await client.connect()
+            board = await client.subscribe("board:JFK:departures")
+        gates = {row["key"]: row["data"].get("dep_gate") for row in board["state"]}
+        assert gates["B67-2013-03-08-JFK-BOS"] == "C3"

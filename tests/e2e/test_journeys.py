@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.support.browser import open_browser, open_page
+from tests.support.browser import open_page
 from tests.support.gatecast import Gatecast
 from tests.support.legs import add_legs, key_of, set_gate
 from tests.support.wait import until
@@ -34,12 +34,6 @@ FLAPS = """() => [...document.querySelectorAll('td > span[aria-hidden]')]
   .filter(run => run.children.length > 1).map(run => [
     [...run.children].sort((a, b) => a.getBoundingClientRect().left
       - b.getBoundingClientRect().left).map(c => c.textContent).join(''), run.textContent])"""
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ function useRenewal(present: Present, slot: number): void {
   }, [])
   useEffect(() => {
     if (build !== undefined) held.current?.announced(build)
-  }, [build])
+  }, [build, slot])
   useEffect(() => held.current?.turned(), [slot])
 }
 

@@ -154,6 +154,13 @@ CREATE TABLE code_share (                           -- search index over flight_
   PRIMARY KEY (leg_id, airline, flight_no, suffix));
 CREATE INDEX code_share_number ON code_share (airline, flight_no);
 
+CREATE TABLE leg_alias (                            -- keys that a leg had before it was corrected
+  key      text   PRIMARY KEY,
+  leg_id   bigint NOT NULL REFERENCES flight_leg ON DELETE CASCADE,
+  version  bigint NOT NULL,                         -- of the leg, when it left this key
+  moved_at timestamptz NOT NULL DEFAULT wall_now());
+CREATE INDEX leg_alias_leg ON leg_alias (leg_id);
+
 CREATE TABLE leg_statement (                        -- what each feed last said, field by field
   leg_id   bigint   NOT NULL REFERENCES flight_leg ON DELETE CASCADE,
   feed_id  smallint NOT NULL REFERENCES feed,
@@ -283,12 +290,6 @@ BEGIN
   IF NEW IS NOT DISTINCT FROM OLD THEN
     RETURN NEW;
   END IF;
-  IF (NEW.airline, NEW.flight_no, NEW.suffix, NEW.origin_date, NEW.dep_airport, NEW.arr_airport)
-     IS DISTINCT FROM
-     (OLD.airline, OLD.flight_no, OLD.suffix, OLD.origin_date, OLD.dep_airport, OLD.arr_airport) THEN
-    RAISE EXCEPTION 'the key of leg % cannot be changed', OLD.key
-      USING HINT = 'Insert the right leg and set hidden = true on this one.';
-  END IF;
   NEW.std_initial := coalesce(OLD.std_initial, NEW.std);
   NEW.sta_initial := coalesce(OLD.sta_initial, NEW.sta);
   IF NEW.dep_gate IS DISTINCT FROM OLD.dep_gate THEN
@@ -337,6 +338,7 @@ BEGIN
   INSERT INTO change_outbox (kind, leg_id, version, feed, source_ts, state)
     SELECT 'leg', leg_id, version, from_feed, said_at, public_state(n)
     FROM new_rows n ORDER BY leg_id;
+  DELETE FROM leg_alias WHERE key IN (SELECT key FROM new_rows);
   INSERT INTO leg_change (leg_id, version, at, source_ts, feed, changed)
     SELECT leg_id, version, board_now(), said_at, from_feed, '{}' FROM new_rows ORDER BY leg_id;
   RETURN NULL;
@@ -360,6 +362,14 @@ BEGIN
     SELECT 'leg', leg_id, version, from_feed, said_at, changed, after FROM changes ORDER BY leg_id)
   INSERT INTO leg_change (leg_id, version, at, source_ts, feed, changed)
     SELECT leg_id, version, board_now(), said_at, from_feed, changed FROM changes ORDER BY leg_id;
+  -- A corrected key: the leg stays the same, and the key that it leaves still leads to it.
+  INSERT INTO leg_alias AS a (key, leg_id, version)
+    SELECT o.key, n.leg_id, n.version FROM new_rows n JOIN old_rows o USING (leg_id)
+    WHERE n.key <> o.key ORDER BY n.leg_id
+    ON CONFLICT (key) DO UPDATE SET leg_id = excluded.leg_id, version = excluded.version,
+      moved_at = excluded.moved_at;
+  DELETE FROM leg_alias WHERE key IN
+    (SELECT n.key FROM new_rows n JOIN old_rows o USING (leg_id) WHERE n.key <> o.key);
   RETURN NULL;
 END $$;
 CREATE TRIGGER flight_leg_updated AFTER UPDATE ON flight_leg

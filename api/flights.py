@@ -13,10 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.endpoint import Api, leg_key_of, listing, no_such_leg, read_query, tagged
-from api.models import FlightLeg, public_state
+from api.models import FlightLeg, LegAlias, public_state
 from api.problems import Problem
 from api.schemas import Fault, FlightsPage, FlightsQuery
 from api.search import search_flights
+from realtime.flight import LegKey
 
 BEHIND = timedelta(hours=2)
 AHEAD = timedelta(hours=12)
@@ -73,9 +74,20 @@ async def read_flight(api: Api, request: Request) -> Response:
     query = select(FlightLeg.leg_id, FlightLeg.version, public_state().label("state"))
     async with api.sessions() as session:
         row = (await session.execute(query.where(FlightLeg.key == str(key)))).one_or_none()
-    if row is None:
-        raise no_such_leg(key)
+        if row is None:
+            return await moved_leg(session, request, key)
     return tagged(request, row.state, f'"{row.leg_id}-{row.version}"', FRESH)
+
+
+async def moved_leg(session: AsyncSession, request: Request, key: LegKey) -> Response:
+    """308 to the same resource of the leg that had this key before; 404 when none had."""
+    leg = select(FlightLeg.key).join(LegAlias, LegAlias.leg_id == FlightLeg.leg_id)
+    now = await session.scalar(leg.where(LegAlias.key == str(key)))
+    if now is None:
+        raise no_such_leg(key)
+    place = request.url.path.replace(str(key), now)
+    query = f"?{request.url.query}" if request.url.query else ""
+    return Response(status_code=308, headers={**FRESH, "Location": place + query})
 
 
 def _without_subject(query: FlightsQuery) -> Problem:

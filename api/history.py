@@ -8,8 +8,8 @@ from sqlalchemy.engine import Row
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.endpoint import Api, leg_key_of, listing, no_such_leg, read_query
-from api.flights import FRESH
+from api.endpoint import Api, leg_key_of, listing, read_query
+from api.flights import FRESH, moved_leg
 from api.models import FlightLeg, LegChange
 from api.schemas import HistoryQuery, LegChangeView, LegHistory
 from realtime.flight import kinds
@@ -22,7 +22,7 @@ async def read_history(api: Api, request: Request) -> Response:
     async with api.sessions() as session:
         leg_id = await session.scalar(leg)
         if leg_id is None:
-            raise no_such_leg(key)
+            return await moved_leg(session, request, key)
         changes = select(
             LegChange.version, LegChange.at, LegChange.source_ts, LegChange.feed, LegChange.changed
         ).where(LegChange.leg_id == leg_id)

@@ -160,6 +160,17 @@ class CodeShareNumber(Base):
     suffix: Mapped[str] = mapped_column(primary_key=True)
 
 
+class LegAlias(Base):
+    """A key that a leg had before it was corrected; kept by trigger."""
+
+    __tablename__ = "leg_alias"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    leg_id: Mapped[int] = mapped_column(ForeignKey("flight_leg.leg_id"))
+    version: Mapped[int]
+    moved_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+
+
 class LegStatement(Base):
     """What one feed last said of one leg: {field: [value, source time, attempt]}."""
 

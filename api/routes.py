@@ -67,13 +67,13 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         method="GET", path="/api/flights/{leg_key}", call=read_flight,
-        summary="The public state of one leg", answers={200: LegState, 304: None},
+        summary="The public state of one leg", answers={200: LegState, 304: None, 308: None},
         errors=(400, 404),
     ),
     Operation(
         method="GET", path="/api/flights/{leg_key}/history", call=read_history, query=HistoryQuery,
-        summary="What changed in one leg, newest first", answers={200: LegHistory, 304: None},
-        errors=(400, 404),
+        summary="What changed in one leg, newest first",
+        answers={200: LegHistory, 304: None, 308: None}, errors=(400, 404),
     ),
     Operation(
         method="GET", path="/api/airports", call=list_airports, query=AirportsQuery,

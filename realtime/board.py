@@ -53,22 +53,28 @@ def shows_arrival(leg: FlightLeg, now: datetime) -> bool:
     return now < best + FORGOTTEN
 
 
+def gone(key: str, seq: int) -> Publication:
+    """No row has this key any more."""
+    return Publication(data=NULL, offset=seq, key=key, removed=True)
+
+
 class Placed:
     """One leg as this board holds it, shown or waiting for its time."""
 
-    __slots__ = ("key", "leg", "member", "state", "touched")
+    __slots__ = ("former", "key", "leg", "member", "state", "touched")
 
     def __init__(self, leg: FlightLeg, state: Raw) -> None:
         self.key = leg.key
         self.leg = leg
         self.state = state
         self.member = False
+        self.former: dict[str, int] = {}  # keys before they were corrected, and at which seq
         self.touched = 0  # seq of the last change, entry or exit
 
     def publication(self) -> Publication:
         if self.member:
             return Publication(data=self.state, offset=self.touched, key=self.key)
-        return Publication(data=NULL, offset=self.touched, key=self.key, removed=True)
+        return gone(self.key, self.touched)
 
 
 class Board:
@@ -92,6 +98,10 @@ class Board:
         if placed is None:
             placed = self.legs[leg_id] = Placed(leg, state)
         placed.leg, placed.state = leg, state
+        if placed.key != leg.key and not placed.member and not leg.hidden:
+            placed.former[placed.key] = placed.touched
+            placed.former.pop(leg.key, None)
+            placed.key = leg.key
         return placed
 
     def settle(self, placed: Placed, seq: int, now: datetime, changed: bool) -> Publication | None:
@@ -110,6 +120,15 @@ class Board:
         self._cached = None
         return placed
 
+    def rename(self, leg_id: int, old: str, seq: int) -> Publication | None:
+        """The leg left this key; it enters under the new one when it is settled."""
+        placed = self.touch(leg_id, seq)
+        placed.former[placed.key] = placed.former[old] = seq
+        placed.former.pop(placed.leg.key, None)
+        placed.key = placed.leg.key
+        was, placed.member = placed.member, False
+        return gone(old, seq) if was else None
+
     def pass_time(self, seq: int, now: datetime) -> list[Publication]:
         """Entries and exits at a clock row."""
         settled = (self.settle(placed, seq, now, False) for placed in self.legs.values())
@@ -124,5 +143,12 @@ class Board:
 
     def since(self, seq: int) -> list[Publication]:
         """Rows changed and gone after this seq, oldest first."""
-        touched = [placed for placed in self.legs.values() if placed.touched > seq]
-        return [placed.publication() for placed in sorted(touched, key=lambda each: each.touched)]
+        found = [placed.publication() for placed in self.legs.values() if placed.touched > seq]
+        found += [
+            gone(key, left)
+            for placed in self.legs.values()
+            for key, left in placed.former.items()
+            if left > seq
+        ]
+        # At one seq a leg leaves its old key before it enters under the new one.
+        return sorted(found, key=lambda each: (each.offset, not each.removed))

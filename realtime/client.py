@@ -74,9 +74,11 @@ class Shared(Struct, frozen=True):
 
 async def hold(shared: Shared, channel: Channel) -> None:
     """Load a leg that is not among those that boards may show; Refused while that cannot be."""
-    state = shared.hub.state
-    if channel.kind == "flight" and state is not None and state.stream(channel.subject) is None:
-        await shared.load_leg(channel.subject)
+    state, key = shared.hub.state, channel.subject
+    if channel.kind != "flight" or state is None:
+        return
+    if state.stream(key) is None and state.new_key(key) is None:
+        await shared.load_leg(key)
 
 
 async def subscribe(

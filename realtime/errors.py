@@ -49,6 +49,7 @@ class DisconnectCode(Struct, frozen=True):
 SHUTDOWN = DisconnectCode(3001, "shutdown")
 EXPIRED = DisconnectCode(3005, "connection expired")
 SLOW = DisconnectCode(3008, "slow")
+FORCE_RECONNECT = DisconnectCode(3011, "force reconnect")
 NO_PONG = DisconnectCode(3012, "no pong")
 INVALID_TOKEN = DisconnectCode(3500, "invalid token")
 BAD_COMMAND = DisconnectCode(3501, "bad request")

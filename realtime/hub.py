@@ -64,6 +64,10 @@ class Sink(Protocol):
         """The subscription has ended, because its position means nothing any more."""
         ...
 
+    def end(self, channel: str) -> None:
+        """The channel has come to its end, and has said where its leg goes on."""
+        ...
+
     def disconnect(self, disconnect: DisconnectCode) -> None:
         """Close with this code after what is queued."""
         ...
@@ -90,7 +94,19 @@ class Hub:
         """Move on by these rows of the log and tell the subscribers."""
         assert self.state is not None
         for change in changes:
-            self._publish(self.state.apply(change))
+            published = self.state.apply(change)
+            self._publish(published)
+            if b'"key"' in bytes(change.changed):
+                self._end_moved(published)
+
+    def _end_moved(self, published: Published) -> None:
+        """A flight channel whose leg got another key ends once it has said so."""
+        assert self.state is not None
+        for channel, _ in published:
+            key = channel.removeprefix("flight:")
+            if key != channel and self.state.moved_to(key) is not None:
+                for sink in self.sinks.pop(channel, ()):
+                    sink.end(channel)
 
     def reset(self, state: LogState) -> None:
         """Positions that clients hold mean nothing any more: make them subscribe afresh."""
@@ -173,6 +189,10 @@ def flight_result(state: LogState, channel: Channel, request: Subscribe) -> dict
         "offset": top,
     }
     newest = [] if stream is None else [stream.newest]
+    moved = state.moved_to(channel.subject)
+    if moved is not None:
+        recovering = {"was_recovering": True} if request.recover else {}
+        return result | recovering | {"offset": moved.offset, "publications": [moved]}
     if not request.recover:
         return result | {"publications": newest}
     result["was_recovering"] = True

@@ -5,8 +5,9 @@ started: offsets are versions and seqs of the log, never counters of a process.
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -25,7 +26,10 @@ RECENT_WALL, RECENT_BOARD, RECENT_HELD = timedelta(minutes=15), timedelta(hours=
 MAX_GUESTS = 4096
 
 _legs = msgspec.json.Decoder(FlightLeg)
+_state = msgspec.json.Decoder(dict[str, Any])
 _changed = msgspec.json.Decoder(dict[str, list[object]])
+
+PLACE = ("key", "dep_airport", "arr_airport", "divert_airport")
 
 Published = list[tuple[str, list[Publication]]]
 
@@ -80,6 +84,8 @@ class Loaded(Struct, frozen=True):
     recent: Sequence[Change]
     clock_before: datetime | None
     """Board time of the last clock row before the recent ones."""
+    aliases: Mapping[str, tuple[int, int]] = {}
+    """Keys that legs have left: whose they were, and the version with which they were left."""
 
 
 def compact(state: Raw) -> Raw:
@@ -115,6 +121,21 @@ def departed(loaded: Loaded) -> list[LoadedLeg]:
     return list(newest.values())
 
 
+def moved_publication(new_key: str, version: int) -> Publication:
+    """The last of a flight channel: the leg goes on under its corrected key."""
+    return Publication(data=Raw(encode({"moved_to": new_key})), offset=version)
+
+
+def state_before(change: Change) -> Raw | None:
+    """The state that this change left, when it was in another place; of use for places only."""
+    fields = _changed.decode(change.changed)
+    old = {name: fields[name][0] for name in PLACE if name in fields}
+    if not old:
+        return None
+    state = _state.decode(change.state) | old
+    return Raw(encode({name: value for name, value in state.items() if value is not None}))
+
+
 class LogState:
     """Streams and boards at `seq`; `apply` moves it by one row and says what to publish."""
 
@@ -125,6 +146,7 @@ class LogState:
         self.now = loaded.clock_before
         self.legs: dict[int, FlightLeg] = {}
         self.leg_ids: dict[str, int] = {}
+        self.moved = dict(loaded.aliases)
         self.places: dict[int, set[tuple[str, Movement]]] = {}
         self.streams: dict[int, Stream] = {}
         self.boards: dict[tuple[str, Movement], Board] = {}
@@ -148,6 +170,16 @@ class LogState:
         leg_id = self.leg_ids.get(leg_key)
         return None if leg_id is None else self.streams[leg_id]
 
+    def new_key(self, leg_key: str) -> str | None:
+        """The key that the leg has now which had this one."""
+        leg = self.legs.get(self.moved[leg_key][0]) if leg_key in self.moved else None
+        return None if leg is None or leg_key in self.leg_ids else leg.key
+
+    def moved_to(self, leg_key: str) -> Publication | None:
+        """The end of the flight channel of a key that its leg has left."""
+        key = self.new_key(leg_key)
+        return None if key is None else moved_publication(key, self.moved[leg_key][1])
+
     def board(self, airport: str, movement: Movement) -> Board:
         return self.boards.setdefault((airport, movement), Board(movement))
 
@@ -157,8 +189,7 @@ class LogState:
             return
         state = compact(row.state)
         leg = _legs.decode(state)
-        self.legs[row.leg_id] = leg
-        self.leg_ids[leg.key] = row.leg_id
+        self._hold(row.leg_id, leg)
         self.streams[row.leg_id] = Stream(whole(state, row.version))
         self._guests[row.leg_id] = None
         if len(self._guests) > MAX_GUESTS:
@@ -199,15 +230,38 @@ class LogState:
         else:
             publication = self._take(change)
             published.append((flight_channel(self.legs[leg_id].key), [publication]))
+        old_key = self._left_key(change)
+        if old_key is not None and (moved := self.moved_to(old_key)) is not None:
+            published.append((flight_channel(old_key), [moved]))
         for airport, movement, board in self._boards_of(leg_id):
-            if passed:
-                board.touch(leg_id, change.seq)
-            if self.now is None:
-                continue
-            settled = board.settle(board.legs[leg_id], change.seq, self.now, True)
-            if settled is not None:
-                published.append((board_channel(airport, movement), [settled]))
+            publications = self._tell(board, change, leg_id, passed, old_key)
+            if publications:
+                published.append((board_channel(airport, movement), publications))
         return published
+
+    def _tell(
+        self, board: Board, change: Change, leg_id: int, passed: bool, old_key: str | None
+    ) -> list[Publication]:
+        """What one board's subscribers have to be told of a leg's change."""
+        removed = settled = None
+        if old_key is not None and (passed or board.legs[leg_id].member):
+            removed = board.rename(leg_id, old_key, change.seq)
+        elif passed:
+            board.touch(leg_id, change.seq)
+        if self.now is not None:
+            settled = board.settle(board.legs[leg_id], change.seq, self.now, True)
+        return [each for each in (removed, settled) if each is not None]
+
+    def _left_key(self, change: Change) -> str | None:
+        """The key that the leg had until this change."""
+        if b'"key"' not in bytes(change.changed):
+            return None
+        left = _changed.decode(change.changed).get("key")
+        if left is None or change.leg_id is None:
+            return None
+        old_key = str(left[0])
+        self.moved[old_key] = (change.leg_id, change.version or 0)
+        return old_key
 
     def _take(self, change: Change) -> Publication:
         assert change.leg_id is not None
@@ -231,12 +285,19 @@ class LogState:
         if change.version == ahead.version:
             del self._guests[change.leg_id]
         else:
-            self.legs[change.leg_id] = ahead
+            self._hold(change.leg_id, ahead)
+
+    def _hold(self, leg_id: int, leg: FlightLeg) -> None:
+        """The leg as it is now, found by the key that it has now."""
+        before = self.legs.get(leg_id)
+        if before is not None and self.leg_ids.get(before.key) == leg_id:
+            del self.leg_ids[before.key]
+        self.legs[leg_id] = leg
+        self.leg_ids[leg.key] = leg_id
 
     def _place(self, leg_id: int, leg: FlightLeg, state: Raw) -> None:
         """A board that the leg has left for good keeps it hidden, to tell those who return."""
-        self.legs[leg_id] = leg
-        self.leg_ids[leg.key] = leg_id
+        self._hold(leg_id, leg)
         current = movements(leg)
         places = self.places.setdefault(leg_id, set())
         places.update(current)
@@ -246,12 +307,11 @@ class LogState:
 
     def _visit(self, leg_id: int, change: Change) -> None:
         """Boards that an older state of the leg was on have to tell those who return."""
-        past = set(movements(_legs.decode(change.state)))
-        diverted = _changed.decode(change.changed).get("divert_airport", [None])[0]
-        if isinstance(diverted, str):
-            past.add((diverted, "arrivals"))
-        if past - self.places[leg_id]:
-            self.places[leg_id] |= past
+        past = [change.state, state_before(change)]
+        visited = {place for state in past if state for place in movements(_legs.decode(state))}
+        left = visited - self.places[leg_id]
+        if left:
+            self.places[leg_id] |= left
             leg = self.legs[leg_id]
             self._place(leg_id, leg, self.boards[movements(leg)[0]].legs[leg_id].state)
 
@@ -287,6 +347,8 @@ class LogState:
         self.leg_ids.pop(leg.key, None)
         self.places.pop(leg_id, None)
         self._guests.pop(leg_id, None)
+        for key in [key for key, (owner, _) in self.moved.items() if owner == leg_id]:
+            del self.moved[key]
         del self.streams[leg_id]
 
     def _load(self, loaded: Loaded) -> None:
@@ -325,7 +387,10 @@ class LogState:
                     board.pass_time(change.seq, change.at)
             elif change.leg_id in self.legs and change.leg_id is not None:
                 self._visit(change.leg_id, change)
+                old_key = self._left_key(change)
                 for _, _, board in self._boards_of(change.leg_id):
                     placed = board.touch(change.leg_id, change.seq)
+                    if old_key is not None:
+                        board.rename(change.leg_id, old_key, change.seq)
                     if self.now is not None:
                         placed.member = board.shows(placed.leg, self.now)

@@ -116,6 +116,8 @@ class Node:
         if row["epoch"] != state.epoch:
             raise PositionLost(f"epoch {state.epoch} has ended")
         state.admit(LoadedLeg(row["leg_id"], row["version"], jsonb(row["state"])))
+        if row["left_at"] is not None:
+            state.moved.setdefault(leg_key, (row["leg_id"], row["left_at"]))
 
     def status_of(self, airport: str) -> Raw:
         """The body of `status:<IATA>` now."""
@@ -185,6 +187,8 @@ class Node:
             assert end is not None
             hours = int(HELD / timedelta(hours=1))
             legs = await session.fetch(QUERIES["load_legs"], hours)
+            leg_ids = [row["leg_id"] for row in legs]
+            aliases = await session.fetch(QUERIES["load_aliases"], leg_ids)
             unsequenced = await session.fetch(QUERIES["load_unsequenced"])
             recent = await session.fetch(QUERIES["recent_log"], RECENT_SECONDS, RECENT_ROWS)
             floor = recent[0]["seq"] - 1 if recent else end["seq"]
@@ -197,6 +201,7 @@ class Node:
                 unsequenced={row["leg_id"]: row["version"] for row in unsequenced},
                 recent=[change_of(row) for row in recent],
                 clock_before=await session.fetchval(QUERIES["clock_before"], floor),
+                aliases={row["key"]: (row["leg_id"], row["version"]) for row in aliases},
             )
 
     async def _watch(self) -> None:

@@ -11,6 +11,7 @@ from realtime.protocol import join, unsubscribe_push
 MAX_UNREAD_REPLIES = 256
 STALLED_AFTER = 30.0
 STATE_INVALIDATED = (2502, "state invalidated")
+MOVED = (2000, "moved")  # below 2500 for good: who subscribed again would hear the same again
 
 
 class Session(Protocol):
@@ -61,6 +62,9 @@ class Outbox:
     def invalidate(self, channel: str) -> None:
         self.forget(channel)
         self.reply(unsubscribe_push(channel, *STATE_INVALIDATED))
+
+    def end(self, channel: str) -> None:
+        self.reply(unsubscribe_push(channel, *MOVED))
 
     def disconnect(self, disconnect: DisconnectCode) -> None:
         self.ended = self.ended or disconnect

@@ -57,9 +57,15 @@ SELECT leg_id, version, public_state(l) AS state FROM flight_leg l
 WHERE greatest(best_dep, best_arr) > board_now() - make_interval(hours => $1)
 
 -- name: load_leg
--- $1 leg key: one leg as the tables have it, and the epoch that it was read in.
-SELECT r.epoch::text AS epoch, l.leg_id, l.version, public_state(l) AS state
-FROM relay_state r, flight_leg l WHERE l.key = $1
+-- $1 leg key, or one that a leg had before: that leg as the tables have it, the epoch that it was
+-- read in, and the version with which the key was left.
+SELECT r.epoch::text AS epoch, l.leg_id, l.version, public_state(l) AS state, a.version AS left_at
+FROM relay_state r, flight_leg l LEFT JOIN leg_alias a ON a.leg_id = l.leg_id AND a.key = $1
+WHERE l.key = $1 OR a.key = $1
+
+-- name: load_aliases
+-- Keys that loaded legs had before; $1 leg ids.
+SELECT key, leg_id, version FROM leg_alias WHERE leg_id = ANY ($1::bigint[])
 
 -- name: load_unsequenced
 -- Versions that the tables already hold and the log does not yet.

@@ -13,13 +13,19 @@ from typing import Any
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from realtime.channels import Channel, parse_channel, status_channel
-from realtime.client import Shared, subscribe
-from realtime.errors import SLOW, UNRECOVERABLE_POSITION, DisconnectCode, Refused
+from realtime.client import Shared, hold, subscribe
+from realtime.errors import (
+    FORCE_RECONNECT,
+    SLOW,
+    UNRECOVERABLE_POSITION,
+    DisconnectCode,
+    Refused,
+)
 from realtime.flight import parse_leg_key
 from realtime.hub import Slot
 from realtime.outbox import STALLED_AFTER, Outbox, Session
@@ -49,8 +55,8 @@ def sse_frames(
 ) -> list[tuple[Slot, bytes]]:
     """Events of publications in order; the last one of each offset has the id."""
     frames: list[tuple[Slot, bytes]] = []
-    followers: list[Publication | None] = [*publications[1:], None]
-    for each, follower in zip(publications, followers, strict=True):
+    followers = [*publications[1:], None]
+    for each, follower in zip(publications, followers, strict=False):
         if channel.startswith("status:"):
             frame = event("status", bytes(each.data))
         else:
@@ -79,6 +85,9 @@ class StreamOutbox(Outbox):
     def invalidate(self, channel: str) -> None:
         self.forget(channel)
         self.lost.set()
+
+    def end(self, channel: str) -> None:
+        self.disconnect(FORCE_RECONNECT)
 
 
 class EventStream(Response):
@@ -195,6 +204,16 @@ async def gone(receive: Receive) -> None:
         pass
 
 
+async def moved_to(shared: Shared, leg_key: str) -> str | None:
+    """The key under which the leg goes on that had this one; None also when nobody can say."""
+    try:
+        await hold(shared, parse_channel(f"flight:{leg_key}"))
+    except Refused:
+        return None
+    state = shared.hub.state
+    return None if state is None or not state.ready else state.new_key(leg_key)
+
+
 async def write(send: Send, outbox: Outbox) -> None:
     """Send what waits; a reader that takes nothing for 30 s is left and may come back."""
     try:
@@ -225,7 +244,11 @@ def sse_routes(shared: Shared, connected: dict[Session, Outbox]) -> list[BaseRou
         return EventStream(channel, parse_position(given or ""), shared, connected)
 
     async def flight(request: Request) -> Response:
-        return stream(f"flight:{request.path_params['leg_key']}", request)
+        key = request.path_params["leg_key"]
+        moved = await moved_to(shared, key)
+        if moved is not None:  # versions go on, hence a position of the old stream is one of this
+            return RedirectResponse(str(request.url.replace(path=f"/sse/flights/{moved}")), 308)
+        return stream(f"flight:{key}", request)
 
     async def board(request: Request) -> Response:
         airport, movement = request.path_params["airport"], request.path_params["movement"]

@@ -1,4 +1,4 @@
--- Keys of feeds, what feeds were answered, and what is replayed.
+-- Keys of feeds, what feeds were answered, what is replayed, and legs whose key is corrected.
 INSERT INTO schema_version (version) VALUES (2);
 
 -- Feeds over HTTP ---------------------------------------------------------------------------------
@@ -30,3 +30,88 @@ CREATE TABLE replay (                               -- at most one row: what tha
   ends     timestamptz NOT NULL,
   again    boolean     NOT NULL,                    -- it starts over after its end
   over_at  timestamptz);                            -- wall time at which all of it was told
+
+-- Corrected keys ---------------------------------------------------------------------------------
+
+CREATE TABLE leg_alias (                            -- keys that a leg had before it was corrected
+  key      text   PRIMARY KEY,
+  leg_id   bigint NOT NULL REFERENCES flight_leg ON DELETE CASCADE,
+  version  bigint NOT NULL,                         -- of the leg, when it left this key
+  moved_at timestamptz NOT NULL DEFAULT wall_now());
+CREATE INDEX leg_alias_leg ON leg_alias (leg_id);
+
+CREATE OR REPLACE FUNCTION flight_leg_before() RETURNS trigger LANGUAGE plpgsql
+  SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    NEW.version := 1;
+    NEW.std_initial := coalesce(NEW.std_initial, NEW.std);
+    NEW.sta_initial := coalesce(NEW.sta_initial, NEW.sta);
+    RETURN NEW;
+  END IF;
+  NEW.version := OLD.version;
+  IF NEW IS NOT DISTINCT FROM OLD THEN
+    RETURN NEW;
+  END IF;
+  NEW.std_initial := coalesce(OLD.std_initial, NEW.std);
+  NEW.sta_initial := coalesce(OLD.sta_initial, NEW.sta);
+  IF NEW.dep_gate IS DISTINCT FROM OLD.dep_gate THEN
+    NEW.dep_gate_was := coalesce(OLD.dep_gate, OLD.dep_gate_was);
+    NEW.dep_gate_at := CASE WHEN NEW.dep_gate_was IS NOT NULL THEN board_now() END;
+  END IF;
+  IF NEW.arr_gate IS DISTINCT FROM OLD.arr_gate THEN
+    NEW.arr_gate_was := coalesce(OLD.arr_gate, OLD.arr_gate_was);
+    NEW.arr_gate_at := CASE WHEN NEW.arr_gate_was IS NOT NULL THEN board_now() END;
+  END IF;
+  IF NEW.belts IS DISTINCT FROM OLD.belts AND OLD.belts <> '{}' THEN
+    NEW.belts_was := OLD.belts;
+    NEW.belts_at := board_now();
+  END IF;
+  IF public_state(NEW) IS DISTINCT FROM public_state(OLD) THEN
+    NEW.version := OLD.version + 1;
+    NEW.updated_at := wall_now();
+  END IF;
+  RETURN NEW;
+END $$;
+
+CREATE OR REPLACE FUNCTION flight_leg_inserted() RETURNS trigger LANGUAGE plpgsql
+  SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  from_feed text := nullif(current_setting('gatecast.feed', true), '');
+  said_at timestamptz := nullif(current_setting('gatecast.source_ts', true), '')::timestamptz;
+BEGIN
+  INSERT INTO change_outbox (kind, leg_id, version, feed, source_ts, state)
+    SELECT 'leg', leg_id, version, from_feed, said_at, public_state(n)
+    FROM new_rows n ORDER BY leg_id;
+  DELETE FROM leg_alias WHERE key IN (SELECT key FROM new_rows);
+  INSERT INTO leg_change (leg_id, version, at, source_ts, feed, changed)
+    SELECT leg_id, version, board_now(), said_at, from_feed, '{}' FROM new_rows ORDER BY leg_id;
+  RETURN NULL;
+END $$;
+
+CREATE OR REPLACE FUNCTION flight_leg_updated() RETURNS trigger LANGUAGE plpgsql
+  SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  from_feed text := nullif(current_setting('gatecast.feed', true), '');
+  said_at timestamptz := nullif(current_setting('gatecast.source_ts', true), '')::timestamptz;
+BEGIN
+  WITH changes AS (
+    SELECT n.leg_id, n.version, s.after, state_diff(s.before, s.after) AS changed
+    FROM new_rows n JOIN old_rows o USING (leg_id),
+      LATERAL (SELECT public_state(o) AS before, public_state(n) AS after OFFSET 0) s
+    WHERE n.version <> o.version ORDER BY n.leg_id),
+  outboxed AS (
+    INSERT INTO change_outbox (kind, leg_id, version, feed, source_ts, changed, state)
+    SELECT 'leg', leg_id, version, from_feed, said_at, changed, after FROM changes ORDER BY leg_id)
+  INSERT INTO leg_change (leg_id, version, at, source_ts, feed, changed)
+    SELECT leg_id, version, board_now(), said_at, from_feed, changed FROM changes ORDER BY leg_id;
+  -- A corrected key: the leg stays the same, and the key that it leaves still leads to it.
+  INSERT INTO leg_alias AS a (key, leg_id, version)
+    SELECT o.key, n.leg_id, n.version FROM new_rows n JOIN old_rows o USING (leg_id)
+    WHERE n.key <> o.key ORDER BY n.leg_id
+    ON CONFLICT (key) DO UPDATE SET leg_id = excluded.leg_id, version = excluded.version,
+      moved_at = excluded.moved_at;
+  DELETE FROM leg_alias WHERE key IN
+    (SELECT n.key FROM new_rows n JOIN old_rows o USING (leg_id) WHERE n.key <> o.key);
+  RETURN NULL;
+END $$;

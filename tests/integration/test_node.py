@@ -140,6 +140,23 @@ async def test_a_leg_that_no_board_may_show_is_loaded_for_its_channel(
             await client.close()
 
 
+async def test_the_old_key_of_a_leg_that_no_board_may_show_leads_to_it(
+    pool: "Pool[asyncpg.Record]",
+) -> None:
+    await add_legs(pool, 1, departs_in="-60 hours")
+    old = await key_of(pool, 1)
+    await pool.execute("UPDATE flight_leg SET suffix = 'D' WHERE leg_id = 1")
+    new = await key_of(pool, 1)
+    await ChangeLog(pool).sequence()
+    await pool.execute("UPDATE change_log SET wall_at = wall_at - interval '1 hour'")
+    async with running_node(pool) as node, RawClient(node.url) as client:
+        await client.connect()
+        moved = await client.subscribe(f"flight:{old}")
+        assert [each["data"] for each in moved["publications"]] == [{"moved_to": new}]
+        there = await client.subscribe(f"flight:{new}")
+        assert there["publications"][0]["data"]["leg"]["key"] == new
+
+
 async def test_a_new_epoch_makes_clients_subscribe_afresh(
     node: RunningNode, client: RawClient
 ) -> None:
@@ -374,3 +391,35 @@ async def test_sigterm_moves_clients_away_with_3001(pool: "Pool[asyncpg.Record]"
         node.process.stopping.set()
         codes = await asyncio.gather(*(client.closed() for client in clients))
         assert set(codes) == {(3001, "shutdown")}
+
+
+async def test_a_corrected_key_ends_the_old_channel_and_renames_the_row(
+    node: RunningNode, client: RawClient
+) -> None:
+    old = await key_of(node.pool, 1)
+    await client.connect()
+    board = await client.subscribe(BOARD)
+    await client.subscribe(f"flight:{old}")
+    await node.pool.execute("UPDATE flight_leg SET suffix = 'D' WHERE leg_id = 1")
+    new = await key_of(node.pool, 1)
+    assert new != old
+    last = (await client.push(f"flight:{old}"))["pub"]
+    assert (last["data"], last["offset"]) == ({"moved_to": new}, 2)
+    ended = (await client.push(f"flight:{old}"))["unsubscribe"]
+    assert ended == {"code": 2000, "reason": "moved"}
+    left = (await client.push(BOARD))["pub"]
+    entered = (await client.push(BOARD))["pub"]
+    assert (left["key"], left["removed"]) == (old, True)
+    assert (entered["key"], entered["offset"]) == (new, left["offset"])
+    moved = await client.subscribe(f"flight:{old}")
+    assert [each["data"] for each in moved["publications"]] == [{"moved_to": new}]
+    flight = await client.subscribe(f"flight:{new}")
+    assert flight["publications"][0]["data"]["leg"]["key"] == new
+    async with running_node(node.pool) as young, RawClient(young.url) as other:
+        await other.connect()
+        again = await other.subscribe(f"flight:{old}")
+        assert [each["data"] for each in again["publications"]] == [{"moved_to": new}]
+        position = {"recover": True, "phase": 1, "offset": board["offset"]}
+        missed = await other.subscribe(BOARD, epoch=board["epoch"], **position)
+        told = [(row["key"], row.get("removed", False)) for row in missed["publications"]]
+        assert told == [(old, True), (new, False)]

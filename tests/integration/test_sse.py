@@ -80,6 +80,35 @@ async def test_a_flight_has_what_changed(node: RunningNode) -> None:
         assert (await source.next("status")).body["log"]["seq"] > 0
 
 
+async def test_a_return_without_anything_missed_goes_on(node: RunningNode) -> None:
+    async with event_source(node.http + BOARD) as source:
+        position = (await source.next("snapshot")).own_id
+    async with event_source(node.http + BOARD, {"Last-Event-ID": position}) as source:
+        await set_gate(node.pool, 1, "22")
+        assert (await source.next()).body["data"]["dep_gate"] == "22"
+
+
+async def test_a_corrected_key_ends_the_stream_which_goes_on_under_the_new_one(
+    node: RunningNode,
+) -> None:
+    key = await key_of(node.pool, 1)
+    async with event_source(f"{node.http}/sse/flights/{key}") as source:
+        await source.next("snapshot")
+        await node.pool.execute("UPDATE flight_leg SET suffix = 'D' WHERE leg_id = 1")
+        last = await source.next()
+        new = await key_of(node.pool, 1)
+        assert last.body["data"] == {"moved_to": new}
+        with pytest.raises(AssertionError, match="ended"):
+            await source.next()
+    await set_gate(node.pool, 1, "22")
+    resumed = {"Last-Event-ID": last.own_id}
+    async with event_source(f"{node.http}/sse/flights/{key}", resumed) as source:
+        assert source.response.url.path == f"/sse/flights/{new}"
+        missed = await source.next()
+        assert missed.name == "publication"
+        assert missed.body["data"]["change"]["fields"]["dep_gate"] == ["18", "22"]
+
+
 async def test_a_restart_of_the_node_costs_nothing(pool: "Pool[asyncpg.Record]") -> None:
     await add_legs(pool, 3)
     key = await key_of(pool, 1)

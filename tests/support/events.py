@@ -68,7 +68,7 @@ async def event_source(
 ) -> AsyncIterator[EventSource]:
     """Connected and answered with 200."""
     async with (
-        httpx2.AsyncClient(trust_env=False, timeout=30) as http,
+        httpx2.AsyncClient(trust_env=False, timeout=30, follow_redirects=True) as http,
         http.stream("GET", url, headers=headers) as response,
     ):
         assert response.status_code == 200

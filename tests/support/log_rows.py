@@ -77,4 +77,6 @@ def new_state(leg_id: int, before: dict[str, Any], fields: dict[str, Any]) -> di
     for name, value in fields.items():
         timed = minute(value) if isinstance(value, int) and name in ("etd", "atd") else value
         state = state | {name: timed}
+    suffix, arr = state.get("suffix", ""), state["arr_airport"]
+    state["key"] = f"B6{leg_id}{suffix}-2013-03-08-JFK-{arr}"
     return {name: value for name, value in state.items() if value not in ("", None, False)}

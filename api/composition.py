@@ -16,6 +16,7 @@ from api.embedded import EmbeddedPostgres
 from api.endpoint import Api
 from api.ingest import Ingest
 from api.links import Links, data_folder, local_url
+from api.pages import served_build
 from api.postgres_binaries import EmbeddedPostgresError
 from api.replay import Plan, Replay, ReplayEnd
 from api.replay_progress import ReplayProgress
@@ -146,7 +147,7 @@ async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket)
         sender = await stack.enter_async_context(sender_of(settings))
         log = ChangeLog(pool)
         bus = bus_of(settings, log)
-        relay, node = relay_of(pool, log, bus), Node(pool, bus, settings)
+        relay, node = relay_of(pool, log, bus), Node(pool, bus, settings, served_build())
         notifier = Notifier(pool, bus, sender, settings)
         parts += [("relay", relay), ("node", node), ("notifier", notifier)]
         parts.append(("upkeep", Upkeep(pool)))
@@ -187,7 +188,7 @@ async def serve_realtime(settings: Settings, bound: socket.socket) -> None:
     """One node."""
     async with pool_of(settings.database_url) as pool:
         bus = bus_of(settings, ChangeLog(pool))
-        node = Node(pool, bus, settings)
+        node = Node(pool, bus, settings, served_build())
         sockets = sockets_of(settings, node, Receipts(pool))
         readiness = Readiness({"node": node.not_ready})
         operations = operations_routes(readiness, node_readings(node, sockets))

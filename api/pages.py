@@ -1,6 +1,7 @@
 """The built web client: two HTML entries, hashed assets, and the headers that pages need."""
 
 from collections.abc import Callable
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
@@ -50,6 +51,13 @@ class Assets(StaticFiles):
 def web_folder() -> Path:
     """Where the built client lies, in a wheel as in a checkout."""
     return Path(str(files("api").joinpath("resources", "web")))
+
+
+def served_build() -> str:
+    """The version, and which web build is served with it: `0.1.0+3fa9c1d2b4e6`."""
+    own = version("gatecast")
+    written = web_folder() / "build.txt"
+    return f"{own}+{written.read_text().strip()}" if written.is_file() else own
 
 
 def page(path: Path) -> Callable[[Request], Response]:

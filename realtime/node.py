@@ -60,8 +60,15 @@ class Replayed(Struct, frozen=True):
 class Node:
     """Owns the hub's state; nothing in it survives the process, all of it comes from the log."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", bus: Bus, settings: Settings) -> None:
+    def __init__(
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        bus: Bus,
+        settings: Settings,
+        build: str = BUILD,
+    ) -> None:
         self.pool = pool
+        self.build = build
         self.bus = bus
         self.settings = settings
         self.hub = Hub(self.status_of)
@@ -131,7 +138,7 @@ class Node:
             "now": self.clock.now(wall),
             "wall": wall,
             "speed": self.clock.speed or 1,
-            "build": BUILD,
+            "build": self.build,
             "log": {"seq": 0 if state is None else state.seq, "age": age},
             "feeds": feeds,
         }

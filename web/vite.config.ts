@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { lingui } from '@lingui/vite-plugin'
 import react from '@vitejs/plugin-react'
@@ -50,8 +52,39 @@ function leanSocketLibrary(): Plugin {
   }
 }
 
+const BUILD = '__GATECAST_BUILD__'
+const WORKER = new URL('worker/sw.ts', import.meta.url)
+
+/** Names the build by all that it serves: written into each page, and beside them for the server to announce. */
+function namedBuild(): Plugin {
+  return {
+    name: 'gatecast-named-build',
+    apply: 'build',
+    generateBundle: {
+      order: 'post',
+      handler(_, bundle) {
+        const hash = createHash('sha256').update(readFileSync(WORKER))
+        const pages = []
+        for (const [name, part] of Object.entries(bundle).sort(([a], [b]) => (a < b ? -1 : 1))) {
+          hash.update(name)
+          if (part.type !== 'asset' || !name.endsWith('.html')) continue
+          pages.push(part)
+          hash.update(part.source)
+        }
+        const build = hash.digest('hex').slice(0, 12)
+        for (const part of pages) {
+          const html = part.source.toString()
+          if (!html.includes(BUILD)) throw new Error(`${part.fileName} has no place for the build`)
+          part.source = html.replace(BUILD, build)
+        }
+        this.emitFile({ type: 'asset', fileName: 'build.txt', source: `${build}\n` })
+      },
+    },
+  }
+}
+
 export default defineConfig({
-  plugins: [react(), lingui(), boardEntry(), leanSocketLibrary()],
+  plugins: [react(), lingui(), boardEntry(), namedBuild(), leanSocketLibrary()],
   resolve: {
     // Its package hands bundlers the development build.
     alias: { 'react-router': fileURLToPath(new URL('node_modules/react-router/dist/production/index.mjs', import.meta.url)) },

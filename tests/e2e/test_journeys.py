@@ -1,12 +1,14 @@
 """Journeys of people and screens in a real browser, on a real server."""
 
+import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, WebSocket, expect
 
-from tests.support.browser import open_browser, open_page
+from tests.support.browser import open_page
 from tests.support.gatecast import Gatecast
 from tests.support.legs import add_legs, key_of, set_gate
 from tests.support.wait import until
@@ -15,6 +17,7 @@ Pool = asyncpg.Pool
 PATIENCE = 15_000  # ms; a deadline, not a pause
 LIMITS = {"link_late": "5", "link_stale": "10", "link_down": "60", "status_interval": "0.5"}
 ROWS = "tr[data-leg]"
+UNRECOVERABLE = 112
 
 # Characters of each run from left to right, as they are painted.
 PAINTED = """() => [...document.querySelectorAll('td bdi[dir=ltr], [role=timer]')].map(run => {
@@ -34,12 +37,6 @@ FLAPS = """() => [...document.querySelectorAll('td > span[aria-hidden]')]
   .filter(run => run.children.length > 1).map(run => [
     [...run.children].sort((a, b) => a.getBoundingClientRect().left
       - b.getBoundingClientRect().left).map(c => c.textContent).join(''), run.textContent])"""
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -67,6 +64,59 @@ async def shown(page: Page) -> dict[str, str]:
              row => [row.dataset.leg, row.querySelector('td:nth-child(5) bdi')?.textContent]))"""
     )
     return gates
+
+
+def note_frames(page: Page, frames: list[tuple[str, dict[str, Any]]]) -> None:
+    """Every line of every socket that this page opens from now on."""
+
+    def note(direction: str, frame: str | bytes) -> None:
+        frames.extend((direction, json.loads(line)) for line in str(frame).splitlines() if line)
+
+    def watch(socket: WebSocket) -> None:
+        socket.on("framesent", lambda frame: note("sent", frame))
+        socket.on("framereceived", lambda frame: note("received", frame))
+
+    page.on("websocket", watch)
+
+
+def talk_about_the_board(frames: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """What was asked about the board's channel and answered, in turns."""
+    asked = {
+        line["id"]
+        for direction, line in frames
+        if direction == "sent" and line.get("subscribe", {}).get("channel", "").startswith("board:")
+    }
+    return [line for _, line in frames if line.get("id") in asked]
+
+
+def assert_recovered(frames: list[tuple[str, dict[str, Any]]], seq: int) -> None:
+    """One question with the held position, one answer with exactly what was missed."""
+    asked, answered = talk_about_the_board(frames)
+    assert asked["subscribe"]["recover"] is True
+    held = asked["subscribe"]["offset"]
+    assert 0 < held <= seq  # rows of the log that are no legs move no board
+    result = answered["subscribe"]
+    assert result["epoch"] == asked["subscribe"]["epoch"]
+    assert (result["was_recovering"], result["recovered"]) == (True, True)
+    assert "state" not in result
+    offsets = [publication["offset"] for publication in result["publications"]]
+    assert offsets == sorted(set(offsets))
+    assert held < offsets[0] <= offsets[-1] <= result["offset"]
+    assert {publication["key"] for publication in result["publications"]} == {
+        f"B6{n}-{publication['key'].partition('-')[2]}"
+        for n in range(1, 15)
+        for publication in result["publications"][:1]
+    }
+
+
+def assert_loaded_afresh(frames: list[tuple[str, dict[str, Any]]]) -> None:
+    """The held position is refused, and the whole board comes instead."""
+    asked, refused, *rest = talk_about_the_board(frames)
+    assert asked["subscribe"]["recover"] is True
+    assert refused["error"]["code"] == UNRECOVERABLE
+    states = [line["subscribe"]["state"] for line in rest if "state" in line.get("subscribe", {})]
+    assert sum(len(state) for state in states) == 13
+    assert not any(line.get("subscribe", {}).get("recovered") for line in rest)
 
 
 async def equals_the_database(page: Page, pool: "Pool[asyncpg.Record]") -> bool:
@@ -102,9 +152,11 @@ async def test_a_board_catches_up_with_40_missed_changes(
 ) -> None:
     """J5 and J6: after the server was away the board equals the database."""
     async with open_page(browser, board_of(server), size=(1920, 1080)) as watched:
-        page = watched.page
+        page, frames = watched.page, list[tuple[str, dict[str, Any]]]()
         await all_rows(page)
         await page.evaluate("() => { window.sameDocument = true }")
+        note_frames(page, frames)
+        seq = await pool.fetchval("SELECT last_seq FROM relay_state")
         server.kill()
         await expect(page.locator('[data-fresh="late"]')).to_be_visible(timeout=PATIENCE)
         for n in range(40):
@@ -112,6 +164,7 @@ async def test_a_board_catches_up_with_40_missed_changes(
         await pool.execute("UPDATE flight_leg SET hidden = true WHERE leg_id = 14")
         if epoch == "new":
             await pool.execute("UPDATE relay_state SET epoch = gen_random_uuid()")
+        frames.clear()
         server.start()
         await server.ready()
         await expect(page.locator('[data-fresh="live"]')).to_be_visible(timeout=30_000)
@@ -119,6 +172,7 @@ async def test_a_board_catches_up_with_40_missed_changes(
         await until(same, within=5, what="the board equals the database")
         assert await page.evaluate("() => window.sameDocument")
         assert (watched.page_errors, watched.foreign_requests) == ([], [])
+        assert_recovered(frames, seq) if epoch == "kept" else assert_loaded_afresh(frames)
 
 
 async def test_a_board_starts_without_a_network(server: Gatecast, browser: Browser) -> None:
@@ -242,8 +296,11 @@ async def test_a_screen_reader_hears_little_and_what_matters(
         for n in range(20):
             await set_gate(pool, n % 10 + 1, f"C{n}")
         await expect(page.get_by_role("log")).to_contain_text("Flights", timeout=PATIENCE)
+        # The next change is the next sentence, so there was but one before it.
+        await set_gate(pool, 11, "D1")
+        await expect(page.get_by_role("log")).to_have_text("Flights changed: 1", timeout=PATIENCE)
         sentences = await page.evaluate("() => window.sentences")
-        assert len(sentences) <= 2  # the 20 may lie on both sides of a 5 s border
+        assert sentences == ["Flights changed: 10", "Flights changed: 1"]
         watched.assert_clean()
     async with open_page(browser, f"{server.http}/f/{await key_of(pool, 1)}") as watched:
         page = watched.page

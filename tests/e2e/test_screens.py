@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.support.browser import WatchedPage, open_browser, open_page
+from tests.support.browser import WatchedPage, open_page
 from tests.support.gatecast import Gatecast
 from tests.support.legs import add_legs, key_of, set_gate
 from tests.support.wait import until
@@ -17,12 +17,6 @@ Pool = asyncpg.Pool
 PATIENCE = 10_000  # ms; a deadline, not a pause
 PAGE_TURN = 12_000  # ms; rows come and go only then
 LIMITS = {"link_late": "2", "link_stale": "4", "link_down": "8", "status_interval": "0.5"}
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from tests.support.ports import free_port
 from tests.support.process import Child
@@ -30,6 +31,10 @@ class Gatecast(Child):
     def add_environment(self, more: Mapping[str, str]) -> None:
         """Variables of others, before it is started."""
         self._own.update(more)
+
+    def run_in(self, folder: Path) -> None:
+        """The packages of this folder instead of this checkout's, before it is started."""
+        self._folder = folder
 
     @property
     def http(self) -> str:

@@ -6,13 +6,14 @@ import { languagesOf } from './languages'
 import { REMARK_KINDS } from '../live/remarks'
 import board from './board/en.json'
 import { messages as boardMessages } from './board/en.json?lingui'
+import history from './history/en.json'
 import passenger from './en.json'
 import screens from './screens/en.json'
 import { messages as screenMessages } from './screens/en.json?lingui'
 
 describe('catalogues', () => {
   it('no id is in two of them', () => {
-    const ids = [board, passenger, screens].flatMap((catalogue) => Object.keys(catalogue))
+    const ids = [board, history, passenger, screens].flatMap((catalogue) => Object.keys(catalogue))
     expect(ids).toHaveLength(new Set(ids).size)
   })
 

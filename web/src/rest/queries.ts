@@ -6,6 +6,11 @@ export function flightQuery(key: string) {
   return ['flight', key] as const
 }
 
+/** A restored database may count versions anew. */
+export function historyQuery(key: string, epoch: string) {
+  return ['history', key, epoch] as const
+}
+
 export function flightsQuery(airport: string) {
   return ['flights', airport] as const
 }

@@ -45,40 +45,48 @@ function useRenewal(present: Present, slot: number): void {
   }, [])
   useEffect(() => {
     if (build !== undefined) held.current?.announced(build)
-  }, [build])
+  }, [build, slot])
   useEffect(() => held.current?.turned(), [slot])
 }
 
-const SENTENCE_MS = 5_000
+/** From the first change that is not told yet: 20 changes within 5 s, and their way here, are one sentence. */
+const SENTENCE_MS = 6_000
 
 export function changedBetween(before: ReadonlyMap<string, Leg>, after: ReadonlyMap<string, Leg>): number {
   const keys = new Set([...before.keys(), ...after.keys()])
   return [...keys].filter((key) => before.get(key)?.version !== after.get(key)?.version).length
 }
 
-/** One merged sentence for screen readers, at most every 5 s; a board that caught up says nothing. */
-function useSentence({ board, sentenceOf }: AttendantProps): string {
-  const [sentence, setSentence] = useState('')
+interface Sentence {
+  text: string
+  number: number
+}
+
+/** One merged sentence for screen readers; a board that caught up says nothing. */
+function useSentence({ board, sentenceOf }: AttendantProps): Sentence {
+  const [sentence, setSentence] = useState<Sentence>({ text: '', number: 0 })
+  const told = useRef(board)
   const newest = useRef(board)
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
   useEffect(() => {
     newest.current = board
-  })
-  useEffect(() => {
-    let told = newest.current
-    const timer = setInterval(() => {
-      const now = newest.current
-      const count = now.generation === told.generation ? changedBetween(told.legs, now.legs) : 0
-      told = now
-      if (count > 0) setSentence(sentenceOf(count))
+    if (board === told.current || timer.current !== undefined) return
+    timer.current = setTimeout(() => {
+      timer.current = undefined
+      const [before, now] = [told.current, newest.current]
+      told.current = now
+      const count = now.generation === before.generation ? changedBetween(before.legs, now.legs) : 0
+      if (count > 0) setSentence(({ number }) => ({ text: sentenceOf(count), number: number + 1 }))
     }, SENTENCE_MS)
-    return () => clearInterval(timer)
-  }, [sentenceOf])
+  }, [board, sentenceOf])
+  useEffect(() => () => clearTimeout(timer.current), [])
   return sentence
 }
 
 export default function Attendant(props: AttendantProps) {
   useKeeping(props)
   useRenewal(props.present, props.slot)
-  const sentence = useSentence(props)
-  return <p role="log" className="vh">{sentence}</p>
+  const { text, number } = useSentence(props)
+  // A new element each time: the same words twice are read twice.
+  return <p role="log" className="vh"><span key={number}>{text}</span></p>
 }

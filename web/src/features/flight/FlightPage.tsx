@@ -19,6 +19,7 @@ import { readFlight } from '../../rest/flights'
 import { flightQuery } from '../../rest/queries'
 import { say, sayText } from '../../text'
 import { FollowDock } from './FollowDock'
+import { HistoryCard } from './HistoryCard'
 import { JourneyCard } from './JourneyCard'
 import { RouteCard } from './RouteCard'
 import styles from './flight.module.css'
@@ -141,6 +142,7 @@ function Flight({ legKey }: { legKey: string }) {
           <Hero leg={leg} boardNow={boardNow} state={state} />
           <RouteCard leg={leg} boardNow={boardNow} state={state} />
           {!isCancelled(leg) && <JourneyCard leg={leg} boardNow={boardNow} state={state} />}
+          <HistoryCard leg={leg} flight={flight} />
           <Source leg={leg} present={present} />
           <FollowDock leg={leg} />
         </main>

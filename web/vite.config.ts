@@ -50,6 +50,8 @@ function leanSocketLibrary(): Plugin {
   }
 }
 
+const SHARED = /node_modules\/(?:react|react-dom|scheduler|centrifuge|events)\/|preload-helper|src\/(?:live\/|text|format|locales\/screens\/en)/
+
 export default defineConfig({
   plugins: [react(), lingui(), boardEntry(), leanSocketLibrary()],
   resolve: {
@@ -61,7 +63,11 @@ export default defineConfig({
     assetsInlineLimit: 0,
     manifest: true,
     modulePreload: false,
-    rolldownOptions: { input: ['index.html', 'board.html'] },
+    rolldownOptions: {
+      input: ['index.html', 'board.html'],
+      // One chunk for what both pages need: every further one costs the board its wrapping.
+      output: { codeSplitting: { groups: [{ name: 'shared', test: SHARED }] } },
+    },
   },
   server: {
     host: '127.0.0.1',

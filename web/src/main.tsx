@@ -24,7 +24,11 @@ speakWith((id, values) => i18n._(id, values))
 const client = createClient(socketUrl(window.location), connectionToken)
 const store = createStore(client)
 const receipts = createReceipts({
-  send: (body) => client.call('ack', body),
+  send: (body) => {
+    // The worker drops a push about what a page has shown.
+    ;(navigator.serviceWorker as ServiceWorkerContainer | undefined)?.controller?.postMessage({ displayed: body.legs })
+    return client.call('ack', body)
+  },
   visible: () => document.visibilityState === 'visible',
   entitled: () => client.connected() && credential() !== null,
   now: () => performance.now(),

@@ -142,7 +142,7 @@ function Flight({ legKey }: { legKey: string }) {
           <RouteCard leg={leg} boardNow={boardNow} state={state} />
           {!isCancelled(leg) && <JourneyCard leg={leg} boardNow={boardNow} state={state} />}
           <Source leg={leg} present={present} />
-          <FollowDock leg={leg} />
+          <FollowDock leg={leg} alert={alert && sayText(alert.text)} />
         </main>
       ) : (
         <NoLeg legKey={legKey} error={read.error} retry={() => void read.refetch()} />

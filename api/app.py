@@ -8,13 +8,15 @@ from starlette.routing import BaseRoute
 from api.endpoint import Api
 from api.pages import pages
 from api.problems import exception_handlers
+from api.push import REGISTRATION_HOSTS, firebase_web
 from api.routes import routes
 
 
 def rest_application(api: Api, operations: Iterable[BaseRoute]) -> Starlette:
     """REST and pages; a node's routes come with `operations` when one process serves both."""
+    hosts = REGISTRATION_HOSTS if firebase_web(api.settings) is not None else ()
     return Starlette(
-        routes=[*operations, *routes(api), *pages()], exception_handlers=exception_handlers
+        routes=[*operations, *routes(api), *pages(hosts)], exception_handlers=exception_handlers
     )
 
 

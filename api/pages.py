@@ -1,6 +1,6 @@
 """The built web client: two HTML entries, hashed assets, and the headers that pages need."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -11,23 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "font-src 'self'",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "manifest-src 'self'",
-        "worker-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
-)
 HEADERS = {
-    "Content-Security-Policy": POLICY,
     "Cache-Control": "no-cache",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -36,6 +20,25 @@ HEADERS = {
 # Browsers ignore it without TLS, and complain.
 ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin"}
 NOT_BUILT = "The web client is not built here. Run `make web`, or use a released wheel.\n"
+
+
+def policy(hosts: Iterable[str]) -> str:
+    """What a page may load, and from where; hosts: those that its push registration calls."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "font-src 'self'",
+            "img-src 'self' data:",
+            " ".join(("connect-src 'self'", *hosts)),
+            "manifest-src 'self'",
+            "worker-src 'self'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    )
 
 
 class Assets(StaticFiles):
@@ -60,40 +63,40 @@ def served_build() -> str:
     return f"{own}+{written.read_text().strip()}" if written.is_file() else own
 
 
-def page(path: Path) -> Callable[[Request], Response]:
+def page(path: Path, own: Mapping[str, str]) -> Callable[[Request], Response]:
     """An endpoint that serves one HTML entry."""
 
     def endpoint(request: Request) -> Response:
         if not path.is_file():
             return PlainTextResponse(NOT_BUILT, 503)
-        headers = HEADERS | (ISOLATED if request.url.scheme == "https" else {})
+        headers = {**own, **(ISOLATED if request.url.scheme == "https" else {})}
         return FileResponse(path, headers=headers, media_type="text/html; charset=utf-8")
 
     return endpoint
 
 
-def worker(path: Path) -> Callable[[Request], Response]:
+def worker(path: Path, own: Mapping[str, str]) -> Callable[[Request], Response]:
     """An endpoint that serves the service worker, which may speak for every page."""
 
     def endpoint(_: Request) -> Response:
         if not path.is_file():
             return PlainTextResponse(NOT_BUILT, 404)
-        headers = {**HEADERS, "Service-Worker-Allowed": "/"}
+        headers = {**own, "Service-Worker-Allowed": "/"}
         return FileResponse(path, headers=headers, media_type="text/javascript; charset=utf-8")
 
     return endpoint
 
 
-def pages() -> list[BaseRoute]:
-    """Every address that a person opens."""
-    folder = web_folder()
-    board, passenger = page(folder / "board.html"), page(folder / "index.html")
+def pages(hosts: Iterable[str]) -> list[BaseRoute]:
+    """Every address that a person opens; hosts: foreign ones that the pages may call."""
+    folder, headers = web_folder(), {**HEADERS, "Content-Security-Policy": policy(hosts)}
+    board, passenger = page(folder / "board.html", headers), page(folder / "index.html", headers)
     return [
         Route("/", passenger),
         Route("/f/{leg_key}", passenger),
         Route("/airports/{airport}", passenger),
         Route("/board/{airport}/{movement}", board),
         Route("/board.html", board),
-        Route("/sw.js", worker(folder / "sw.js")),
+        Route("/sw.js", worker(folder / "sw.js", headers)),
         Mount("/assets", Assets(directory=folder / "assets", check_dir=False)),
     ]

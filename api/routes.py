@@ -22,6 +22,7 @@ from api.history import read_history
 from api.openapi import document
 from api.operations import qr_code
 from api.problems import SECURITY, request_id
+from api.push import PushSettings, read_push
 from api.schemas import (
     AccountCreated,
     Airports,
@@ -116,6 +117,10 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         method="DELETE", path="/api/me/devices/{device_id}", call=delete_device, signed_in=True,
         summary="Forget a push target", answers={204: None}, errors=(400,),
+    ),
+    Operation(
+        method="GET", path="/api/push", call=read_push,
+        summary="What a browser needs to register for pushes", answers={200: PushSettings},
     ),
     Operation(
         method="GET", path="/api/qr.svg", call=qr_code, query=QrQuery,

@@ -53,7 +53,7 @@ function leanSocketLibrary(): Plugin {
 }
 
 const BUILD = '__GATECAST_BUILD__'
-const WORKER = new URL('worker/sw.ts', import.meta.url)
+const WORKER = ['worker/sw.ts', 'worker/push.ts'].map((file) => new URL(file, import.meta.url))
 
 /** Names the build by all that it serves: written into each page, and beside them for the server to announce. */
 function namedBuild(): Plugin {
@@ -63,7 +63,8 @@ function namedBuild(): Plugin {
     generateBundle: {
       order: 'post',
       handler(_, bundle) {
-        const hash = createHash('sha256').update(readFileSync(WORKER))
+        const hash = createHash('sha256')
+        for (const file of WORKER) hash.update(readFileSync(file))
         const pages = []
         for (const [name, part] of Object.entries(bundle).sort(([a], [b]) => (a < b ? -1 : 1))) {
           hash.update(name)
@@ -82,6 +83,8 @@ function namedBuild(): Plugin {
     },
   }
 }
+const SHARED = /node_modules\/(?:react|react-dom|scheduler|centrifuge|events)\/|preload-helper|src\/(?:live\/|text|format|locales\/screens\/en)/
+const PASSENGER = /node_modules\/(?:axios|@lingui|@tanstack|react-router)\/|src\/(?:rest\/|features\/flight\/flight\.module|components\/(?:icons|passenger))/
 
 export default defineConfig({
   plugins: [react(), lingui(), boardEntry(), namedBuild(), leanSocketLibrary()],
@@ -94,7 +97,13 @@ export default defineConfig({
     assetsInlineLimit: 0,
     manifest: true,
     modulePreload: false,
-    rolldownOptions: { input: ['index.html', 'board.html'] },
+    rolldownOptions: {
+      input: ['index.html', 'board.html'],
+      // Few chunks: each costs its wrapping, and words that are far apart are packed less well.
+      output: {
+        codeSplitting: { groups: [{ name: 'shared', test: SHARED }, { name: 'passenger', test: PASSENGER }] },
+      },
+    },
   },
   server: {
     host: '127.0.0.1',

@@ -23,8 +23,14 @@ speakWith((id, values) => i18n._(id, values))
 
 const client = createClient(socketUrl(window.location), connectionToken)
 const store = createStore(client)
+// Missing where pages are not served securely.
+const workers = navigator.serviceWorker as ServiceWorkerContainer | undefined
 const receipts = createReceipts({
-  send: (body) => client.call('ack', body),
+  send: (body) => {
+    // The worker drops a push about what a page has shown.
+    workers?.controller?.postMessage({ displayed: body.legs })
+    return client.call('ack', body)
+  },
   visible: () => document.visibilityState === 'visible',
   entitled: () => client.connected() && credential() !== null,
   now: () => performance.now(),
@@ -34,6 +40,7 @@ const receipts = createReceipts({
   },
 })
 store.onContact(() => receipts.again())
+workers?.addEventListener('controllerchange', () => receipts.again())
 attendTo(receipts, window)
 
 const queries = new QueryClient({ defaultOptions: { queries: { staleTime: 30_000 } } })

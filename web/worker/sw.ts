@@ -1,7 +1,9 @@
 /**
  * Keeps the board's shell and fonts, so that a screen starts without a network. Pages come from the
- * network while it answers; what the server says about flights is never kept here.
+ * network while it answers; what the server says about flights is never kept here. It also shows pushes.
  */
+import { type Pushed, type Shown, displayed, judge, pushed, remember } from './push'
+
 interface Kept {
   url: string
   revision: string
@@ -55,4 +57,67 @@ self.addEventListener('fetch', (event) => {
   if (request.method !== 'GET' || url.origin !== self.location.origin) return
   if (request.mode === 'navigate' && url.pathname.startsWith('/board/')) event.respondWith(page(request))
   else if (url.pathname.startsWith('/assets/')) event.respondWith(asset(request))
+})
+
+const PUSHES = 'pushes'
+const NOTHING: Shown = { tags: {}, legs: {} }
+const ICON = '/assets/icon.svg'
+
+/** What was shown outlives this worker, which the browser ends whenever it likes. */
+async function recall(): Promise<Shown> {
+  const kept = await (await caches.open(PUSHES)).match('/shown')
+  return kept ? ((await kept.json()) as Shown) : NOTHING
+}
+
+async function keep(shown: Shown): Promise<void> {
+  await (await caches.open(PUSHES)).put('/shown', Response.json(shown))
+}
+
+let turn: Promise<unknown> = Promise.resolve()
+
+/** One after the other, so that no push is judged before the one ahead of it is remembered. */
+function inTurn(work: () => Promise<void>): Promise<void> {
+  const done = turn.then(work)
+  turn = done.catch(() => undefined)
+  return done
+}
+
+async function receive(push: Pushed): Promise<void> {
+  const shown = await recall()
+  if (judge(push, shown, Date.now()) !== 'show') return
+  const rings = shown.tags[push.tag] === undefined && !push.silent
+  await self.registration.showNotification(push.title, {
+    body: push.body, tag: push.tag, silent: !rings, icon: ICON, data: { url: push.url },
+  })
+  await keep(remember(shown, push))
+}
+
+async function openFlight(url: string): Promise<void> {
+  const pages = await self.clients.matchAll({ type: 'window', includeUncontrolled: true })
+  const open = pages.find((one) => new URL(one.url).pathname === url)
+  if (open) await open.focus()
+  else await self.clients.openWindow(url)
+}
+
+async function note(legs: Record<string, number>): Promise<void> {
+  await keep(Object.entries(legs).reduce((shown, [leg, v]) => displayed(shown, leg, v), await recall()))
+}
+
+self.addEventListener('push', (event) => {
+  let payload: unknown
+  try {
+    payload = event.data?.json()
+  } catch {
+    return
+  }
+  const push = pushed(payload)
+  if (push) event.waitUntil(inTurn(() => receive(push)))
+})
+self.addEventListener('notificationclick', (event) => {
+  event.notification.close()
+  event.waitUntil(openFlight((event.notification.data as { url: string }).url))
+})
+self.addEventListener('message', (event) => {
+  const legs = (event.data as { displayed?: Record<string, number> } | null)?.displayed
+  if (legs) event.waitUntil(inTurn(() => note(legs)))
 })

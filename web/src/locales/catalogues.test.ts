@@ -4,6 +4,7 @@ import arBoard from './board/ar.json'
 import arScreens from './screens/ar.json'
 import { languagesOf } from './languages'
 import { REMARK_KINDS } from '../live/remarks'
+import alerts from './alerts/en.json'
 import board from './board/en.json'
 import { messages as boardMessages } from './board/en.json?lingui'
 import history from './history/en.json'
@@ -13,7 +14,7 @@ import { messages as screenMessages } from './screens/en.json?lingui'
 
 describe('catalogues', () => {
   it('no id is in two of them', () => {
-    const ids = [board, history, passenger, screens].flatMap((catalogue) => Object.keys(catalogue))
+    const ids = [alerts, board, history, passenger, screens].flatMap((catalogue) => Object.keys(catalogue))
     expect(ids).toHaveLength(new Set(ids).size)
   })
 

@@ -13,6 +13,11 @@ export function credential(): string | null {
   return localStorage.getItem(CREDENTIAL)
 }
 
+/** Of the account held; without one the server refuses. */
+export function bearerOf() {
+  return bearer(credential() ?? '')
+}
+
 function bearer(held: string) {
   return { headers: { Authorization: `Bearer ${held}` } }
 }

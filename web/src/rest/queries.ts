@@ -1,5 +1,6 @@
 /** Keys of what the passenger pages read by REST. */
 export const FOLLOWS = ['follows'] as const
+export const PUSH = ['push'] as const
 export const AIRPORTS = ['airports'] as const
 
 export function flightQuery(key: string) {

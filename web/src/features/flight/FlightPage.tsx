@@ -144,7 +144,7 @@ function Flight({ legKey }: { legKey: string }) {
           {!isCancelled(leg) && <JourneyCard leg={leg} boardNow={boardNow} state={state} />}
           <HistoryCard leg={leg} flight={flight} />
           <Source leg={leg} present={present} />
-          <FollowDock leg={leg} />
+          <FollowDock leg={leg} alert={alert && sayText(alert.text)} />
         </main>
       ) : (
         <NoLeg legKey={legKey} error={read.error} retry={() => void read.refetch()} />

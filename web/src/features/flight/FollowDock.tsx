@@ -1,10 +1,13 @@
+import { Suspense, lazy } from 'react'
 import { Icon } from '../../components/icons'
 import type { Leg } from '../../live/leg'
 import { say } from '../../text'
 import styles from './flight.module.css'
 import { useFollow } from './useFollow'
 
-export function FollowDock({ leg }: { leg: Leg }) {
+const AlertSheet = lazy(() => import('./AlertSheet'))
+
+export function FollowDock({ leg, alert }: { leg: Leg; alert: string | undefined }) {
   const { on, asking, failed, toggle } = useFollow(leg)
   const label = asking ? 'follow.asking' : on ? 'follow.on' : 'follow.idle'
   return (
@@ -14,7 +17,11 @@ export function FollowDock({ leg }: { leg: Leg }) {
           <Icon name={on ? 'check' : 'bell'} />
           {say(label)}
         </button>
-        <p role="status">{say(failed ? 'follow.failed' : 'follow.promise')}</p>
+        {on && !failed ? (
+          <Suspense fallback={<p role="status" />}><AlertSheet leg={leg} alert={alert} /></Suspense>
+        ) : (
+          <p role="status">{say(failed ? 'follow.failed' : 'follow.promise')}</p>
+        )}
       </div>
     </div>
   )

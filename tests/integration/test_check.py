@@ -7,11 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from api.checks import broker
 from api.database import create_schema
 from tests.support.gatecast import Gatecast
 from tests.support.operator import Operator
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer
+from tests.support.rabbitmq import RabbitNode
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +85,13 @@ async def test_a_database_that_is_not_there_fails(shell: Operator) -> None:
     assert "secret" not in found["database"][1]
     assert found["port"] == ("ok", found["port"][1])
     assert "fail  settings" in (await shell.run("check", GATECAST_POT="1")).stdout
+
+
+async def test_a_broker_that_speaks_amqp_is_ok_and_another_server_is_not() -> None:
+    async with RabbitNode() as node:
+        found = await broker(node.url)
+        assert (found.level, found.text[:10]) == ("ok", "answers at")
+    stranger = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    async with stranger:
+        number = stranger.sockets[0].getsockname()[1]
+        assert (await broker(f"amqp://127.0.0.1:{number}")).level == "fail"

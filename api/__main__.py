@@ -15,7 +15,7 @@ import typer
 import uvloop
 
 import realtime
-from api import cli_feeds, cli_watch
+from api import cli_check, cli_feeds, cli_watch
 from api.composition import (
     run_notifier,
     run_relay,
@@ -47,6 +47,7 @@ cli.add_typer(cli_feeds.leg, name="leg")
 cli.add_typer(cli_feeds.feed, name="feed")
 cli.add_typer(cli_feeds.key, name="key")
 cli.command()(cli_watch.watch)
+cli.command()(cli_check.check)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on [GATECAST_HOST].")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on [GATECAST_PORT].")]

@@ -201,16 +201,24 @@ def run(work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
 
 def database_url(settings: Settings) -> str:
     """The configured database, else that of the running `gatecast serve`."""
-    if settings.database_url:
-        return settings.database_url
-    path = Path(settings.data_dir).expanduser() / DSN_FILE
-    try:
-        return path.read_text("utf-8").strip()
-    except FileNotFoundError:
+    found = known_database_url(settings)
+    if found is None:
+        path = Path(settings.data_dir).expanduser() / DSN_FILE
         raise fail(
             f"no database: start `gatecast serve` (there is no {path}), "
             "or set GATECAST_DATABASE_URL"
-        ) from None
+        )
+    return found
+
+
+def known_database_url(settings: Settings) -> str | None:
+    """The same, or None when there is none."""
+    if settings.database_url:
+        return settings.database_url
+    try:
+        return (Path(settings.data_dir).expanduser() / DSN_FILE).read_text("utf-8").strip()
+    except FileNotFoundError:
+        return None
 
 
 def show(rows: Sequence[dict[str, object]], json: bool) -> None:

@@ -22,7 +22,10 @@ def page(document: Mapping[str, Any]) -> str:
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
         f"<h1>{title}</h1><p>{escape(info['description'])} "
-        '<a href="/openapi.json">OpenAPI 3.1</a></p>' + "".join(sections) + "</html>"
+        '<a href="/openapi.json">OpenAPI 3.1</a>, '
+        '<a href="/asyncapi.json">AsyncAPI 3.0 of the channels</a></p>'
+        + "".join(sections)
+        + "</html>"
     )
 
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from api.airports import list_airports, read_airport
+from api.asyncapi import document as channels_document
 from api.auth import create_account, mint_token
 from api.devices import delete_device, put_device
 from api.docs import HEADERS as DOCS_HEADERS
@@ -47,6 +48,12 @@ async def openapi(api: Api, request: Request) -> Response:
     return Response(
         _document(), headers={"Cache-Control": "no-cache"}, media_type="application/json"
     )
+
+
+async def asyncapi(api: Api, request: Request) -> Response:
+    """The description of the channels."""
+    body = msgspec.json.encode(channels_document(version("gatecast")))
+    return Response(body, headers={"Cache-Control": "no-cache"}, media_type="application/json")
 
 
 async def docs(api: Api, request: Request) -> Response:
@@ -129,6 +136,10 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         method="GET", path="/openapi.json", call=openapi,
         summary="This document", answers={200: dict},
+    ),
+    Operation(
+        method="GET", path="/asyncapi.json", call=asyncapi,
+        summary="The channels of the WebSocket and the event streams", answers={200: dict},
     ),
     Operation(
         method="GET", path="/docs", call=docs,

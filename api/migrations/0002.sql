@@ -30,3 +30,8 @@ CREATE TABLE replay (                               -- at most one row: what tha
   ends     timestamptz NOT NULL,
   again    boolean     NOT NULL,                    -- it starts over after its end
   over_at  timestamptz);                            -- wall time at which all of it was told
+
+-- Authority ---------------------------------------------------------------------------------------
+
+ALTER TABLE feed ADD COLUMN silent boolean NOT NULL DEFAULT false;
+ALTER TABLE leg_statement ADD COLUMN weight jsonb;

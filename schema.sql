@@ -73,7 +73,8 @@ CREATE TABLE feed (
   refresh        interval,                          -- period of full restatements, if it has one
   last_seen_at   timestamptz,                       -- wall time of the last patch or heartbeat
   last_source_ts timestamptz,                       -- board time of the newest statement
-  enabled        boolean NOT NULL DEFAULT true);
+  enabled        boolean NOT NULL DEFAULT true,
+  silent         boolean NOT NULL DEFAULT false);   -- dead: its estimates yield; kept by upkeep
 INSERT INTO feed (code, party, priority, max_silence) VALUES ('operator', 'operator', 1000, NULL);
 
 CREATE TABLE feed_authority (                       -- overrides feed.priority for a group of fields
@@ -166,6 +167,7 @@ CREATE TABLE leg_statement (                        -- what each feed last said,
   feed_id  smallint NOT NULL REFERENCES feed,
   fields   jsonb    NOT NULL DEFAULT '{}',          -- {field: [value or null, source_ts, repeat]}
   as_of    timestamptz NOT NULL,
+  weight   jsonb,                                   -- the feed's authority when the leg was merged
   PRIMARY KEY (leg_id, feed_id));
 
 CREATE TABLE leg_change (                           -- the history, 90 days

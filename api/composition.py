@@ -20,6 +20,7 @@ from api.pages import served_build
 from api.postgres_binaries import EmbeddedPostgresError
 from api.replay import Plan, Replay, ReplayEnd
 from api.replay_progress import ReplayProgress
+from api.reweighing import Reweighing
 from api.serving import Process
 from api.upkeep import Upkeep
 from realtime.app import Readiness, node_readings, node_routes, operations_routes
@@ -150,7 +151,7 @@ async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket)
         relay, node = relay_of(pool, log, bus), Node(pool, bus, settings, served_build())
         notifier = Notifier(pool, bus, sender, settings)
         parts += [("relay", relay), ("node", node), ("notifier", notifier)]
-        parts.append(("upkeep", Upkeep(pool)))
+        parts.append(("upkeep", Upkeep(pool, Reweighing(engine, relay.wake).turn)))
         if plan is not None:
             replay = Replay(pool, Ingest(engine, relay.wake), plan, again=again)
             parts += [("replay", replay), ("links", Links(settings, replay, engine))]
@@ -181,7 +182,8 @@ async def serve_api(settings: Settings, bound: socket.socket) -> None:
             open_sessions(engine), Tokens(settings.secret), settings, Ingest(engine, lambda: None)
         )
         app = rest_application(api, operations_routes(readiness, Readings()))
-        await Process(settings, readiness, [("upkeep", Upkeep(pool))], app).run(bound)
+        upkeep = Upkeep(pool, Reweighing(engine, lambda: None).turn)
+        await Process(settings, readiness, [("upkeep", upkeep)], app).run(bound)
 
 
 async def serve_realtime(settings: Settings, bound: socket.socket) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from api.fields import Fields, PatchRefused, check_actuals
-from api.merge import Authority, Columns, combine, difference, merge
+from api.merge import Authority, Columns, combine, difference, merge, speaker
 from realtime.flight import LegKey
 
 Outcome = Literal["applied", "unchanged", "stale", "refused"]
@@ -19,6 +19,7 @@ class Draft:
         self.version: int | None = None
         self.columns: Columns = {}
         self.as_of: str | None = None
+        self.reweighed = False
         self._feed_id = feed_id
         self._authorities = authorities
         self._statements: dict[int, Fields] = {}
@@ -37,12 +38,29 @@ class Draft:
         std: str | None,
         sta: str | None,
         statements: Mapping[int, Fields],
+        weighed: Mapping[int, Authority] | None = None,
     ) -> None:
-        """The leg is known: as it stands in the database, hand edits included."""
+        """The leg is known: as it stands in the database, hand edits included.
+
+        `weighed`: the authorities that it was merged under, where they were others than now.
+        """
         self.leg_id, self.version = leg_id, version
-        self._schedule = {"std": std, "sta": sta}
         self._statements = dict(statements)
         self._merged = merge(statements, self._authorities)
+        known = self._authorities if weighed is None else weighed
+        self.reweighed = any(
+            known.get(feed_id) != self._authorities.get(feed_id) for feed_id in statements
+        )
+        if self.reweighed:
+            before = merge(statements, {**self._authorities, **known})
+            self.columns = difference(before, self._merged)
+        self._schedule = {
+            name: self.columns.get(name, held) for name, held in (("std", std), ("sta", sta))
+        }
+
+    def speaker(self) -> tuple[int, str] | None:
+        """The feed whose word the changed columns now follow, and when it was said."""
+        return speaker(self._statements, self._authorities, self.columns)
 
     def say(self, said: Fields, as_of: str) -> Outcome:
         """Take in one patch, or leave the leg as it was and raise PatchRefused."""

@@ -146,6 +146,11 @@ ACTUALS = frozenset({
     "first_bag_at", "last_bag_at",
 })  # fmt: skip
 
+FADING = frozenset({
+    "etd", "eta", "eldt", "boarding_est", "gate_close_est", "next_info_at", "phase",
+})  # fmt: skip
+"""Estimates and phases: of these the word of a silent feed counts only where nobody else's does."""
+
 FIELDS: Mapping[str, Field] = MappingProxyType({
     **_group("schedule", std=instant, sta=instant,
              service_type=matching("[A-Z]", "one capital letter")),

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict, replace
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -33,7 +33,7 @@ MERGED = (*FIELDS, "codeshares", "repeat_no")
 REQUIRED: Mapping[str, Any] = {**EMPTY, "irregularity": "none", "repeat_no": 1}
 
 READ_FEEDS = text("""
-    SELECT f.feed_id, f.code, f.priority, f.enabled, board_now() AS now,
+    SELECT f.feed_id, f.code, f.priority, f.enabled, f.silent, board_now() AS now,
       coalesce(jsonb_object_agg(a.field_group, a.priority) FILTER (WHERE a.feed_id IS NOT NULL),
         '{}')::text AS groups
     FROM feed f LEFT JOIN feed_authority a USING (feed_id) GROUP BY f.feed_id""")
@@ -46,7 +46,7 @@ READ_ALIASES = text("""
     SELECT a.key, l.key AS now FROM leg_alias a JOIN flight_leg l USING (leg_id)
     WHERE a.key = ANY (:keys)""")
 READ_STATEMENTS = text("""
-    SELECT leg_id, feed_id, fields::text AS fields
+    SELECT leg_id, feed_id, fields::text AS fields, weight::text AS weight
     FROM leg_statement WHERE leg_id = ANY (:leg_ids)""")
 ADD_AIRPORTS = text("""
     INSERT INTO airport (iata, name, placeholder)
@@ -69,14 +69,20 @@ UPDATE_LEGS = text(f"""
     WHERE l.leg_id = said.leg_id
     RETURNING l.key, l.leg_id, l.version""")
 WRITE_STATEMENTS = text("""
-    INSERT INTO leg_statement AS held (leg_id, feed_id, fields, as_of)
-    SELECT leg_id, :feed_id, fields, as_of
+    INSERT INTO leg_statement AS held (leg_id, feed_id, fields, as_of, weight)
+    SELECT leg_id, :feed_id, fields, as_of, CAST(:weight AS jsonb)
     FROM jsonb_to_recordset(CAST(:statements AS jsonb))
       AS said (leg_id bigint, fields jsonb, as_of timestamptz)
     ON CONFLICT (leg_id, feed_id)
-      DO UPDATE SET fields = excluded.fields, as_of = greatest(held.as_of, excluded.as_of)""")
+      DO UPDATE SET fields = excluded.fields, as_of = greatest(held.as_of, excluded.as_of),
+        weight = excluded.weight""")
+WRITE_WEIGHTS = text("""
+    UPDATE leg_statement AS held SET weight = now.weight
+    FROM jsonb_to_recordset(CAST(:weights AS jsonb)) AS now (feed_id smallint, weight jsonb)
+    WHERE held.leg_id = ANY (:leg_ids) AND held.feed_id = now.feed_id
+      AND held.weight IS DISTINCT FROM now.weight""")
 SEEN = text("""
-    UPDATE feed SET last_seen_at = wall_now(),
+    UPDATE feed SET last_seen_at = wall_now(), silent = false,
       last_source_ts = greatest(last_source_ts, CAST(CAST(:newest AS text) AS timestamptz))
     WHERE code = :code AND enabled""")
 CORRECT_KEY = text("""
@@ -120,6 +126,15 @@ class Source(Struct, frozen=True):
     authorities: Mapping[int, Authority]
 
 
+class FeedRow(Struct, frozen=True):
+    """A feed as it stands, at a board time."""
+
+    feed_id: int
+    code: str
+    now: datetime
+    authority: Authority
+
+
 class Ingest:
     """Applies patches, each batch in one transaction; the legs' locks are taken in one order."""
 
@@ -152,7 +167,7 @@ class Ingest:
             try:
                 version: int | None = (await connection.execute(CORRECT_KEY, values)).scalar()
             except DBAPIError as error:
-                if _sqlstate(error) != UNIQUE_VIOLATION:
+                if sqlstate(error) != UNIQUE_VIOLATION:
                     raise
                 raise KeyTaken(f"there is another leg {right}") from None
         if version is not None:
@@ -185,7 +200,7 @@ class Ingest:
         try:
             return await self._apply_together(feed_code, patches)
         except DBAPIError as error:
-            if not _is_fault_of_a_leg(error):
+            if not is_fault_of_a_leg(error):
                 raise
         if len(patches) == 1:
             key = str(patches[0].key.leg_key())
@@ -203,7 +218,7 @@ class Ingest:
                     results = await _apply(connection, feed_code, patches)
                 break
             except DBAPIError as error:
-                if attempt == ATTEMPTS or _sqlstate(error) not in IN_VAIN:
+                if attempt == ATTEMPTS or sqlstate(error) not in IN_VAIN:
                     raise
         if any(result.outcome == "applied" for result in results):
             self._wake()
@@ -225,8 +240,9 @@ async def _apply(
     outcomes = [_say(drafts, patch, said) for patch, said in zip(patches, read, strict=True)]
     spoken = [draft for draft in drafts.values() if draft.as_of is not None]
     await _add_airports(connection, spoken)
-    await _write_legs(connection, source, [draft for draft in spoken if draft.columns])
+    await write_legs(connection, source.code, [draft for draft in spoken if draft.columns])
     await _write_statements(connection, source, spoken)
+    await write_weights(connection, source.authorities, spoken)
     newest = max((draft.as_of for draft in spoken if draft.as_of), default=None)
     await connection.execute(SEEN, {"code": source.code, "newest": newest})
     return [
@@ -279,15 +295,24 @@ def _result(drafts: Mapping[str, Draft], patch: Patch, outcome: Outcome | PatchR
 
 
 async def _source(connection: AsyncConnection, feed_code: str) -> Source:
-    rows = (await connection.execute(READ_FEEDS)).all()
-    authorities = {
-        row.feed_id: Authority(row.priority, msgspec.json.decode(row.groups), row.enabled)
-        for row in rows
-    }
-    for row in rows:
-        if row.code == feed_code and row.enabled:
-            return Source(row.feed_id, row.code, row.now, authorities)
+    """The feed that speaks is no longer silent."""
+    feeds = await read_feeds(connection)
+    for feed in feeds.values():
+        if feed.code == feed_code and feed.authority.enabled:
+            heard = msgspec.structs.replace(feed.authority, silent=False)
+            authorities = {each.feed_id: each.authority for each in feeds.values()}
+            return Source(feed.feed_id, feed_code, feed.now, authorities | {feed.feed_id: heard})
     raise UnknownFeed(f"feed {feed_code!r} is not registered or not enabled")
+
+
+async def read_feeds(connection: AsyncConnection) -> dict[int, FeedRow]:
+    """All feeds and the weight of their words."""
+    feeds = {}
+    for row in await connection.execute(READ_FEEDS):
+        groups = msgspec.json.decode(row.groups)
+        authority = Authority(row.priority, groups, row.enabled, row.silent)
+        feeds[row.feed_id] = FeedRow(row.feed_id, row.code, row.now, authority)
+    return feeds
 
 
 async def _drafts(
@@ -300,17 +325,29 @@ async def _drafts(
         # Taken before any leg is locked, so that two batches never wait for each other's new legs.
         await connection.execute(LOCK_INSERTS)
     rows = {row.key: row for row in await connection.execute(LOCK_LEGS, names)}
-    statements: dict[int, dict[int, dict[str, Said]]] = {row.leg_id: {} for row in rows.values()}
-    for held in await connection.execute(READ_STATEMENTS, {"leg_ids": list(statements)}):
-        fields = msgspec.json.decode(held.fields, type=dict[str, Said])
-        statements[held.leg_id][held.feed_id] = fields
     drafts = {
         key: Draft(patch.key.leg_key(), source.feed_id, source.authorities)
         for key, patch in keys.items()
     }
-    for key, row in rows.items():
-        drafts[key].stored(row.leg_id, row.version, row.std, row.sta, statements[row.leg_id])
+    await fill_drafts(connection, [(drafts[key], row) for key, row in rows.items()])
     return drafts
+
+
+async def fill_drafts(
+    connection: AsyncConnection, drafts: Sequence[tuple[Draft, Row[Any]]]
+) -> None:
+    """Each leg as it stands, its row being locked, with what all feeds said of it."""
+    statements: dict[int, dict[int, dict[str, Said]]] = {row.leg_id: {} for _, row in drafts}
+    weighed: dict[int, dict[int, Authority]] = {row.leg_id: {} for _, row in drafts}
+    for held in await connection.execute(READ_STATEMENTS, {"leg_ids": list(statements)}):
+        fields = msgspec.json.decode(held.fields, type=dict[str, Said])
+        statements[held.leg_id][held.feed_id] = fields
+        if held.weight is not None:
+            weight = msgspec.json.decode(held.weight, type=Authority)
+            weighed[held.leg_id][held.feed_id] = weight
+    for draft, row in drafts:
+        said, weights = statements[row.leg_id], weighed[row.leg_id]
+        draft.stored(row.leg_id, row.version, row.std, row.sta, said, weights)
 
 
 async def _add_airports(connection: AsyncConnection, drafts: Sequence[Draft]) -> None:
@@ -324,12 +361,14 @@ async def _add_airports(connection: AsyncConnection, drafts: Sequence[Draft]) ->
         await connection.execute(ADD_AIRPORTS, {"codes": sorted(map(str, codes))})
 
 
-async def _write_legs(connection: AsyncConnection, source: Source, drafts: Sequence[Draft]) -> None:
+async def write_legs(
+    connection: AsyncConnection, feed_code: str | None, drafts: Sequence[Draft]
+) -> None:
     """One statement for all legs of one source time, which the triggers take from the session."""
     ordered = sorted(drafts, key=lambda draft: (draft.as_of or "", str(draft.key)))
     by_key = {str(draft.key): draft for draft in drafts}
     for as_of, group in groupby(ordered, key=lambda draft: draft.as_of):
-        await connection.execute(SAY_WHO, {"feed": source.code, "source_ts": as_of})
+        await connection.execute(SAY_WHO, {"feed": feed_code, "source_ts": as_of})
         legs = list(group)
         new = [_new_leg(draft) for draft in legs if draft.leg_id is None]
         old = [
@@ -359,19 +398,38 @@ async def _write_statements(
         if draft.leg_id is not None
     ]
     if statements:
-        values = {"feed_id": source.feed_id, "statements": _json(statements)}
+        own = _json(source.authorities[source.feed_id])
+        values = {"feed_id": source.feed_id, "statements": _json(statements), "weight": own}
         await connection.execute(WRITE_STATEMENTS, values)
+
+
+async def write_weights(
+    connection: AsyncConnection, authorities: Mapping[int, Authority], drafts: Sequence[Draft]
+) -> None:
+    """Note the authorities that the legs are merged under, where they were others before."""
+    leg_ids = [draft.leg_id for draft in drafts if draft.reweighed]
+    if leg_ids:
+        values = {"weights": weights_text(authorities), "leg_ids": leg_ids}
+        await connection.execute(WRITE_WEIGHTS, values)
+
+
+def weights_text(authorities: Mapping[int, Authority]) -> str:
+    """What the database compares with `leg_statement.weight`."""
+    return _json([
+        {"feed_id": feed_id, "weight": authority} for feed_id, authority in authorities.items()
+    ])  # fmt: skip
 
 
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _sqlstate(error: DBAPIError) -> str:
+def sqlstate(error: DBAPIError) -> str:
+    """Five characters, or none when the server did not answer."""
     return getattr(error.orig, "sqlstate", None) or ""
 
 
-def _is_fault_of_a_leg(error: DBAPIError) -> bool:
+def is_fault_of_a_leg(error: DBAPIError) -> bool:
     """Class 22: a value does not fit; 23: a constraint; P0001: a trigger raised."""
-    state = _sqlstate(error)
+    state = sqlstate(error)
     return state[:2] in ("22", "23") or state == "P0001"

@@ -3,7 +3,7 @@
 The result depends on the statements alone, never on the order in which they came or how often.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from api.fields import PHASES, Fields, Said, field_of
+from api.fields import FADING, PHASES, Fields, Said, field_of
 
 Columns = dict[str, Any]
 
@@ -29,7 +29,12 @@ EVIDENCE: Mapping[str, str] = MappingProxyType({
 """The time that proves a phase; the highest phase with evidence wins."""
 
 RANK: Mapping[str, int] = MappingProxyType({name: rank for rank, name in enumerate(PHASES)})
-EMPTY: Mapping[str, Any] = MappingProxyType({"belts": [], "codeshares": [], "hidden": False})
+EMPTY: Mapping[str, Any] = MappingProxyType({
+    "belts": [], "codeshares": [], "hidden": False, "irregularity": "none", "repeat_no": 1,
+})  # fmt: skip
+"""What a column holds of which no feed says anything; the others are null."""
+
+SCHEDULE = frozenset({"std", "sta"})
 DIVERTING = frozenset({"diverted", "air_return"})
 SUSPENDED = timedelta(minutes=45)
 LONGEST_BOARDING = timedelta(minutes=75)
@@ -42,10 +47,18 @@ class Authority(Struct, frozen=True):
     priority: int
     groups: Mapping[str, int] = MappingProxyType({})
     enabled: bool = True
+    silent: bool = False
 
     def over(self, group: str) -> int:
         """The priority of the feed in this group."""
         return self.groups.get(group, self.priority)
+
+    def counts_for(self, name: str) -> bool:
+        """False: the word on this field stands only where nobody else has one."""
+        return not (self.silent and name in FADING)
+
+
+Choice = tuple[int, Said]
 
 
 class Evidence(Struct, frozen=True):
@@ -92,7 +105,7 @@ def combine(held: Fields, said: Fields) -> dict[str, Said]:
 
 def merge(statements: Mapping[int, Fields], authorities: Mapping[int, Authority]) -> Columns:
     """The columns that the statements of the feeds amount to; an unstated field has none."""
-    chosen = _choose(statements, authorities)
+    chosen = {name: word for name, (_, word) in _choose(statements, authorities).items()}
     columns = {
         name: EMPTY.get(name) if word.value is None else word.value
         for name, word in chosen.items()
@@ -111,10 +124,22 @@ def difference(before: Columns, after: Columns) -> Columns:
         for name in before.keys() | after.keys()
         if before.get(name, UNSAID) != after.get(name, UNSAID)
     }
+    # A leg keeps its schedule when the feed that told it is switched off.
+    names -= SCHEDULE - after.keys()
     # The two are bound by a CHECK, also where one of them was edited by hand.
     if names & {"irregularity", "divert_airport"}:
-        names |= {"irregularity", "divert_airport"} if "irregularity" in after else set()
+        names |= {"irregularity", "divert_airport"}
     return {name: after.get(name, EMPTY.get(name)) for name in sorted(names)}
+
+
+def speaker(
+    statements: Mapping[int, Fields], authorities: Mapping[int, Authority], names: Iterable[str]
+) -> tuple[int, str] | None:
+    """Whose word made these columns, and when it was said; of several the newest."""
+    chosen = _choose(statements, authorities)
+    words = [(chosen[name][1].at, chosen[name][0]) for name in names if name in chosen]
+    at, feed_id = max(words, default=("", 0))
+    return (feed_id, at) if words else None
 
 
 def _age(word: Said, per_attempt: bool) -> tuple[int, str, bytes]:
@@ -124,7 +149,7 @@ def _age(word: Said, per_attempt: bool) -> tuple[int, str, bytes]:
 
 def _choose(
     statements: Mapping[int, Fields], authorities: Mapping[int, Authority]
-) -> dict[str, Said]:
+) -> dict[str, Choice]:
     heard = {
         feed_id: fields
         for feed_id, fields in statements.items()
@@ -133,16 +158,17 @@ def _choose(
     attempt = max(
         (fields["repeat_no"].value for fields in heard.values() if "repeat_no" in fields), default=1
     )
-    chosen: dict[str, tuple[tuple[int, str, int], Said]] = {}
+    chosen: dict[str, tuple[tuple[bool, int, str, int], Choice]] = {}
     for feed_id, fields in heard.items():
+        authority = authorities[feed_id]
         for name, word in fields.items():
             field = field_of(name)
             if field is None or (field.per_attempt and word.repeat < attempt):
                 continue
-            weight = (authorities[feed_id].over(field.group), word.at, feed_id)
+            weight = (authority.counts_for(name), authority.over(field.group), word.at, feed_id)
             if name not in chosen or weight > chosen[name][0]:
-                chosen[name] = (weight, word)
-    return {name: word for name, (_, word) in chosen.items()}
+                chosen[name] = (weight, (feed_id, word))
+    return {name: choice for name, (_, choice) in chosen.items()}
 
 
 def _phase(chosen: Mapping[str, Said]) -> str:

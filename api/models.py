@@ -61,6 +61,7 @@ class Feed(Base):
     last_seen_at: Mapped[datetime | None]
     last_source_ts: Mapped[datetime | None]
     enabled: Mapped[bool] = mapped_column(server_default=FetchedValue())
+    silent: Mapped[bool] = mapped_column(server_default=FetchedValue())
 
 
 class FeedAuthority(Base):
@@ -180,6 +181,7 @@ class LegStatement(Base):
     feed_id: Mapped[int] = mapped_column(SmallInteger, ForeignKey("feed.feed_id"), primary_key=True)
     fields: Mapped[dict[str, Any]]
     as_of: Mapped[datetime]
+    weight: Mapped[dict[str, Any] | None]
 
 
 class LegChange(Base):

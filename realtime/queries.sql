@@ -103,6 +103,13 @@ SELECT pg_try_advisory_lock(hashtext('gatecast upkeep'))
 -- Re-anchor a replay's clock and log the board minute when it has turned.
 SELECT anchor_clock(), append_clock()
 
+-- name: note_silence
+-- $1 wall time since when feeds could be heard: the dead ones lose authority over estimates; whoever
+-- speaks has it back at once (ingest), also one that may be silent for longer from now on.
+UPDATE feed f SET silent = NOT silent WHERE CASE
+  WHEN silent THEN max_silence IS NULL OR wall_now() - last_seen_at <= 3 * max_silence
+  ELSE wall_now() - greatest(last_seen_at, $1) > 3 * max_silence END
+
 -- name: forget_answers
 -- A feed that repeats what it said a day ago says it anew.
 DELETE FROM feed_message WHERE received_at < wall_now() - interval '1 day'

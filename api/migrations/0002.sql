@@ -115,3 +115,8 @@ BEGIN
     (SELECT n.key FROM new_rows n JOIN old_rows o USING (leg_id) WHERE n.key <> o.key);
   RETURN NULL;
 END $$;
+
+-- Authority ---------------------------------------------------------------------------------------
+
+ALTER TABLE feed ADD COLUMN silent boolean NOT NULL DEFAULT false;
+ALTER TABLE leg_statement ADD COLUMN weight jsonb;

@@ -73,6 +73,30 @@ async def test_each_leg_gets_its_result(world: Feeds) -> None:
     ]
 
 
+async def test_what_cannot_be_is_refused_with_its_field_and_neighbours_stay(world: Feeds) -> None:
+    timeless = {**leg(4), "set": {"dep_gate": "B22"}}
+    unknown = leg(5)
+    unknown["key"]["arr"] = "QQZ"
+    bad_airport = leg(6)
+    bad_airport["key"]["arr"] = "qq"
+    results = await world.results(
+        leg(1, etd="2026-02-30T10:00:00Z"), leg(2, etd="2066-01-01T10:00:00Z"),
+        leg(3, atd=at(1)), timeless, unknown, bad_airport, leg(7),
+    )  # fmt: skip
+    assert [(r["outcome"], r.get("code"), r.get("field")) for r in results] == [
+        ("refused", "bad_value", "etd"),
+        ("refused", "implausible_time", "etd"),
+        ("refused", "implausible_time", "atd"),
+        ("refused", "no_schedule", "std"),
+        ("applied", None, None),
+        ("refused", "bad_key", "key"),
+        ("applied", None, None),
+    ]
+    assert all(result["text"] for result in results if result["outcome"] == "refused")
+    assert await world.rows("SELECT flight_no FROM flight_leg ORDER BY 1") == [(5,), (7,)]
+    assert await world.rows("SELECT placeholder FROM airport WHERE iata = 'QQZ'") == [(True,)]
+
+
 async def test_a_leg_can_be_hidden_and_others_stay(world: Feeds) -> None:
     await world.results(leg(9), leg(10))
     await world.results({**leg(9), "action": "hide"})

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from api.draft import Draft
 from api.feed import CodeShare, Patch, PatchKey
@@ -253,6 +254,65 @@ def test_any_order_and_repetition_ends_in_the_same_columns(
     repeated = data.draw(st.lists(st.sampled_from(told), max_size=4))
     shuffled = data.draw(st.permutations(told + repeated))
     assert row_after(shuffled) == row_after(told)
+
+
+def silenced(*silent: int) -> dict[int, Authority]:
+    return {
+        feed_id: replace(authority, silent=feed_id in silent)
+        for feed_id, authority in AUTHORITIES.items()
+    }
+
+
+Step = tuple[int, dict[str, Said]] | dict[int, Authority]
+
+
+def row_after_silences(steps: Sequence[Step]) -> Columns:
+    """As `row_after`, while feeds fall silent and speak again and the leg is merged each time."""
+    row: Columns = dict(STORED)
+    statements: dict[int, Any] = {}
+    weighed, now = AUTHORITIES, AUTHORITIES
+    for step in steps:
+        now = step if isinstance(step, dict) else now
+        feed_id, fields = (0, {}) if isinstance(step, dict) else step
+        draft = Draft(LegKey("XY", 123, "", DAY.date(), "OSL", "LHR"), feed_id, now)
+        draft.stored(1, 1, row["std"], row["sta"], statements, weighed)
+        if fields:
+            draft.say(fields, next(iter(fields.values())).at)
+            statements[feed_id] = draft.fields
+        row |= draft.columns
+        weighed = now
+    return {name: value for name, value in row.items() if value not in (None, [], False)}
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data(), patches(), st.sets(st.sampled_from([AIRLINE, AIRPORT, TRACKER])))
+def test_silences_on_the_way_end_in_the_same_columns(
+    data: st.DataObject, told: list[tuple[int, dict[str, Said]]], silent: set[int]
+) -> None:
+    """A10 given the same feed states: neither when a feed was silent nor how often matters."""
+    states = st.sets(st.sampled_from([AIRLINE, AIRPORT, TRACKER])).map(lambda s: silenced(*s))
+    on_the_way: list[Step] = [*told, *data.draw(st.lists(states, max_size=4))]
+    shuffled = data.draw(st.permutations(on_the_way))
+    end = silenced(*silent)
+    assert row_after_silences([*shuffled, end]) == row_after_silences([end, *told])
+
+
+def test_the_estimates_of_a_silent_feed_yield_and_its_facts_stay() -> None:
+    first = said(5, etd=at("10:40"), atd=at("10:45"), dep_gate="B22", irregularity="cancelled")
+    other = said(1, etd=at("10:20"), atd=at("10:50"), dep_gate="C3", irregularity="none")
+    statements = {AIRPORT: first, TRACKER: other}
+    now = merge(statements, silenced(AIRPORT))
+    assert now["etd"] == at("10:20")
+    assert (now["atd"], now["dep_gate"], now["irregularity"]) == (at("10:45"), "B22", "cancelled")
+    assert merge(statements, silenced(AIRPORT, TRACKER))["etd"] == at("10:40")
+    assert merge({AIRPORT: first}, silenced(AIRPORT))["etd"] == at("10:40")
+
+
+def test_a_leg_keeps_its_schedule_when_its_only_feed_is_switched_off() -> None:
+    leg = Draft(KEY.leg_key(), AIRLINE, {AIRPORT: Authority(100, enabled=False)})
+    told = {AIRPORT: said(1, std=at("10:00"), irregularity="diverted", divert_airport="BGO")}
+    leg.stored(7, 3, STORED["std"], None, told, {AIRPORT: Authority(100)})
+    assert leg.columns == {"irregularity": "none", "divert_airport": None}
 
 
 @settings(max_examples=200, deadline=None)

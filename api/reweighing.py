@@ -1,0 +1,102 @@
+"""Legs are merged again once the authority of a feed that stated them is another. Elected work."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from api.draft import Draft
+from api.ingest import (
+    FeedRow,
+    fill_drafts,
+    is_fault_of_a_leg,
+    read_feeds,
+    weights_text,
+    write_legs,
+    write_weights,
+)
+from api.merge import Authority
+from realtime.flight import parse_leg_key
+
+BATCH = 500
+LOOK_EACH = 15.0
+
+FIND_LEGS = text("""
+    SELECT DISTINCT s.leg_id
+    FROM leg_statement s JOIN flight_leg l USING (leg_id)
+      JOIN jsonb_to_recordset(CAST(:weights AS jsonb)) AS now (feed_id smallint, weight jsonb)
+        ON s.feed_id = now.feed_id AND s.weight IS DISTINCT FROM now.weight
+    WHERE greatest(l.best_dep, l.best_arr) > board_now() - interval '36 hours'
+    ORDER BY s.leg_id LIMIT :batch""")
+LOCK_LEGS = text("""
+    SELECT key, leg_id, version, utc(std) AS std, utc(sta) AS sta
+    FROM flight_leg WHERE leg_id = ANY (:leg_ids) ORDER BY leg_id FOR UPDATE""")
+
+
+class Reweighing:
+    """Which legs are due is in the database: any process may go on where another one stopped."""
+
+    def __init__(self, engine: AsyncEngine, wake: Callable[[], None]) -> None:
+        self._engine = engine
+        self._wake = wake
+        self._settled: dict[int, Authority] | None = None
+        self._look_at = 0.0
+
+    async def turn(self) -> bool:
+        """One batch of legs; True while more may be due."""
+        clock = asyncio.get_running_loop().time
+        async with self._engine.connect() as connection:
+            feeds = await read_feeds(connection)
+            authorities = _authorities(feeds)
+            if authorities == self._settled and clock() < self._look_at:
+                return False
+            found = {"weights": weights_text(authorities), "batch": BATCH}
+            leg_ids = (await connection.execute(FIND_LEGS, found)).scalars().all()
+        if await self._reweigh(leg_ids):
+            self._wake()
+        if len(leg_ids) == BATCH:
+            return True
+        self._settled, self._look_at = authorities, clock() + LOOK_EACH
+        return False
+
+    async def _reweigh(self, leg_ids: Sequence[int], *, only_noted: bool = False) -> bool:
+        """Together; a leg that the database refuses stays as it is, its neighbours do not."""
+        if not leg_ids:
+            return False
+        try:
+            async with self._engine.begin() as connection:
+                return await _reweigh(connection, leg_ids, only_noted=only_noted)
+        except DBAPIError as error:
+            if only_noted or not is_fault_of_a_leg(error):
+                raise
+        if len(leg_ids) == 1:
+            return await self._reweigh(leg_ids, only_noted=True)
+        half = len(leg_ids) // 2
+        first = await self._reweigh(leg_ids[:half])
+        return await self._reweigh(leg_ids[half:]) or first
+
+
+async def _reweigh(
+    connection: AsyncConnection, leg_ids: Sequence[int], *, only_noted: bool
+) -> bool:
+    feeds = await read_feeds(connection)
+    authorities = _authorities(feeds)
+    rows = (await connection.execute(LOCK_LEGS, {"leg_ids": list(leg_ids)})).all()
+    drafts = [Draft(parse_leg_key(row.key), 0, authorities) for row in rows]
+    await fill_drafts(connection, list(zip(drafts, rows, strict=True)))
+    changed = [] if only_noted else [draft for draft in drafts if draft.columns]
+    by_feed: dict[str | None, list[Draft]] = {}
+    for draft in changed:
+        feed_id, draft.as_of = draft.speaker() or (0, None)
+        # Nobody says any more what stood there: that is the work of whoever switched the feed off.
+        by_feed.setdefault(feeds[feed_id].code if feed_id else None, []).append(draft)
+    for code, theirs in by_feed.items():
+        await write_legs(connection, code, theirs)
+    await write_weights(connection, authorities, drafts)
+    return bool(changed)
+
+
+def _authorities(feeds: dict[int, FeedRow]) -> dict[int, Authority]:
+    return {feed.feed_id: feed.authority for feed in feeds.values()}

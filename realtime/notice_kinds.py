@@ -96,6 +96,24 @@ BY_DEPARTURE = frozenset({
     "equipment_changed",
 })  # fmt: skip
 
+CLOCKS = ("std", "etd", "sta", "eta")
+PLACES = ("dep_gate", "dep_terminal")
+STATE = ("irregularity", "divert_airport", "phase")
+TELLS: Mapping[str, tuple[str, ...]] = MappingProxyType({
+    **dict.fromkeys(("cancelled", "diverted", "air_return", "returned_to_gate"), STATE),
+    "reinstated": (*STATE, *CLOCKS),
+    "boarding_suspended": ("phase",),
+    **dict.fromkeys(TIMES, CLOCKS),
+    **dict.fromkeys(("gate_changed", "gate_assigned"), PLACES),
+    **dict.fromkeys(STEPS, ("phase", *PLACES)),
+    "terminal_changed": (*PLACES, "arr_terminal"),
+    "check_in": ("phase",),
+    **dict.fromkeys(("departed", "airborne", "landed", "arrived"), ("phase",)),
+    **dict.fromkeys(("belt_assigned", "belt_changed"), ("belts",)),
+    "last_bag": ("phase",),
+})  # fmt: skip
+"""Which fields of Told a notice of a kind makes known."""
+
 
 def family(kind: str) -> str:
     """Kinds that flap together."""

@@ -586,8 +586,8 @@ END $$;
 CREATE TABLE account (                              -- anonymous: nothing here names a person
   account_id      uuid PRIMARY KEY DEFAULT gen_random_uuid(),
   credential_hash bytea NOT NULL,                   -- SHA-256 of a 256-bit secret
-  locale          text NOT NULL DEFAULT 'en' CHECK (locale ~ '^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$'),
-  created_at      timestamptz NOT NULL DEFAULT wall_now());
+  created_at      timestamptz NOT NULL DEFAULT wall_now(),
+  preferences     jsonb NOT NULL DEFAULT '{}');
 
 CREATE TABLE device (                               -- one push target of one account
   device_id   uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -606,6 +606,11 @@ CREATE TABLE follow (
   account_id uuid   NOT NULL REFERENCES account ON DELETE CASCADE,
   leg_id     bigint NOT NULL REFERENCES flight_leg ON DELETE CASCADE,
   created_at timestamptz NOT NULL DEFAULT wall_now(),
+  role       text   NOT NULL DEFAULT 'passenger' CHECK (role IN ('passenger','pick_up')),
+  number     text   NOT NULL DEFAULT '',            -- what was searched: EI5009; '' = the leg's own
+  kinds      text[] NOT NULL DEFAULT
+    '{cancelled,reinstated,diverted,returned_to_gate,air_return,schedule_change,delay,early,terminal_changed,gate_changed,boarding,final_call,boarding_suspended,belt_assigned,belt_changed}',
+  told       jsonb  NOT NULL DEFAULT '{}',          -- of the leg's public state, what is known to it
   PRIMARY KEY (account_id, leg_id));
 CREATE INDEX follow_leg ON follow (leg_id);
 
@@ -635,6 +640,8 @@ CREATE TABLE delivery (                             -- one significant change fo
   lease_until timestamptz,                          -- wall time
   done_at     timestamptz,                          -- wall time
   reason      text,
+  said        text[]  NOT NULL DEFAULT '{}',        -- kinds that the notice told
+  said_at     timestamptz,                          -- board time
   PRIMARY KEY (account_id, leg_id, version),
   CHECK (state NOT IN ('superseded','expired','suppressed','undeliverable') OR reason IS NOT NULL),
   CHECK ((state IN ('held','pending','claimed')) = (done_at IS NULL))) WITH (fillfactor = 80);

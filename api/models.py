@@ -228,8 +228,8 @@ class Account(Base):
 
     account_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=FetchedValue())
     credential_hash: Mapped[bytes]
-    locale: Mapped[str] = mapped_column(server_default=FetchedValue())
     created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    preferences: Mapped[dict[str, Any]] = mapped_column(server_default=FetchedValue())
 
 
 class Device(Base):
@@ -254,6 +254,10 @@ class Follow(Base):
     account_id: Mapped[UUID] = mapped_column(ForeignKey("account.account_id"), primary_key=True)
     leg_id: Mapped[int] = mapped_column(ForeignKey("flight_leg.leg_id"), primary_key=True)
     created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    role: Mapped[str] = mapped_column(server_default=FetchedValue())
+    number: Mapped[str] = mapped_column(server_default=FetchedValue())
+    kinds: Mapped[list[str]] = mapped_column(server_default=FetchedValue())
+    told: Mapped[dict[str, Any]] = mapped_column(server_default=FetchedValue())
 
 
 def public_state() -> ColumnElement[str]:

@@ -120,3 +120,16 @@ END $$;
 
 ALTER TABLE feed ADD COLUMN silent boolean NOT NULL DEFAULT false;
 ALTER TABLE leg_statement ADD COLUMN weight jsonb;
+
+-- People ------------------------------------------------------------------------------------------
+
+ALTER TABLE account DROP COLUMN locale, ADD COLUMN preferences jsonb NOT NULL DEFAULT '{}';
+ALTER TABLE follow
+  ADD COLUMN role   text   NOT NULL DEFAULT 'passenger' CHECK (role IN ('passenger','pick_up')),
+  ADD COLUMN number text   NOT NULL DEFAULT '',
+  ADD COLUMN kinds  text[] NOT NULL DEFAULT
+    '{cancelled,reinstated,diverted,returned_to_gate,air_return,schedule_change,delay,early,terminal_changed,gate_changed,boarding,final_call,boarding_suspended,belt_assigned,belt_changed}',
+  ADD COLUMN told   jsonb  NOT NULL DEFAULT '{}';
+ALTER TABLE delivery
+  ADD COLUMN said    text[] NOT NULL DEFAULT '{}',
+  ADD COLUMN said_at timestamptz;

@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.endpoint import Api, json
 from api.models import Account
 from api.problems import Problem
-from api.schemas import AccountCreated, ConnectionToken
+from api.schemas_account import AccountCreated, ConnectionToken
 from realtime.tokens import LIFETIME
 
 PREFIX = "gca"
@@ -56,6 +57,15 @@ async def account_of(api: Api, request: Request) -> UUID:
     if not hmac.compare_digest(credential_hash(secret), kept or NO_HASH):
         raise _unauthorized()
     return account_id
+
+
+async def lock_account(session: AsyncSession, account_id: UUID) -> Account:
+    """What an account may have is counted by one request at a time, while it exists."""
+    query = select(Account).where(Account.account_id == account_id).with_for_update()
+    account = await session.scalar(query)
+    if account is None:
+        raise _unauthorized()
+    return account
 
 
 def _parse(credential: str) -> tuple[UUID, str] | None:

@@ -8,11 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.auth import PRIVATE, account_of
+from api.auth import PRIVATE, account_of, lock_account
 from api.endpoint import Api, json, leg_key_of, no_such_leg
-from api.models import Account, FlightLeg, Follow
+from api.models import FlightLeg, Follow
 from api.problems import Problem
-from api.schemas import Follows, FollowView
+from api.schemas_account import Follows, FollowView
 
 MOST_FOLLOWS = 200
 
@@ -58,12 +58,6 @@ async def delete_follow(api: Api, request: Request) -> Response:
             delete(Follow).where(Follow.account_id == account_id, Follow.leg_id == leg)
         )
     return Response(status_code=204, headers=PRIVATE)
-
-
-async def lock_account(session: AsyncSession, account_id: UUID) -> None:
-    """What an account may have is counted by one request at a time."""
-    query = select(Account.account_id).where(Account.account_id == account_id)
-    await session.execute(query.with_for_update())
 
 
 async def _check_room(session: AsyncSession, account_id: UUID) -> None:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import httpx2
 from sqlalchemy import text
 from starlette.applications import Starlette
@@ -22,12 +23,14 @@ from realtime.tokens import Tokens
 NOW = datetime.now(UTC).replace(microsecond=0)
 DAY = (NOW + timedelta(hours=1)).date()
 TOKENS = Tokens("secret of the tests")
+DEVICE = {"platform": "android", "kind": "fid", "target": "fid-of-a-phone"}
 
 
 class World:
     """A database, the API over it, and a client."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, pool: "asyncpg.Pool[asyncpg.Record] | None" = None) -> None:
+        self.pool = pool
         self.engine = open_engine(dsn)
         self.ingest = Ingest(self.engine, lambda: None)
         settings = Settings(public_url="https://gates.example")

@@ -1,0 +1,51 @@
+"""What REST answers about accounts; part of the table of routes."""
+
+from api.auth import create_account, mint_token
+from api.devices import delete_device, list_devices, put_device
+from api.endpoint import Operation
+from api.follows import delete_follow, list_follows, put_follow
+from api.schemas_account import (
+    AccountCreated,
+    ConnectionToken,
+    DevicePut,
+    Devices,
+    DeviceView,
+    Follows,
+    FollowView,
+)
+
+ACCOUNT_OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        method="POST", path="/api/accounts", call=create_account,
+        summary="Make an anonymous account", answers={201: AccountCreated},
+    ),
+    Operation(
+        method="POST", path="/api/me/token", call=mint_token, signed_in=True,
+        summary="A token for the WebSocket", answers={200: ConnectionToken},
+    ),
+    Operation(
+        method="GET", path="/api/me/follows", call=list_follows, signed_in=True,
+        summary="The legs that the account follows", answers={200: Follows},
+    ),
+    Operation(
+        method="PUT", path="/api/me/follows/{leg_key}", call=put_follow, signed_in=True,
+        summary="Follow a leg", answers={200: FollowView}, errors=(400, 404, 409),
+    ),
+    Operation(
+        method="DELETE", path="/api/me/follows/{leg_key}", call=delete_follow, signed_in=True,
+        summary="Follow a leg no longer", answers={204: None}, errors=(400,),
+    ),
+    Operation(
+        method="GET", path="/api/me/devices", call=list_devices, signed_in=True,
+        summary="The push targets of the account, without what they are",
+        answers={200: Devices},
+    ),
+    Operation(
+        method="PUT", path="/api/me/devices/{device_id}", call=put_device, signed_in=True,
+        summary="Register a push target", body=DevicePut, answers={200: DeviceView}, errors=(409,),
+    ),
+    Operation(
+        method="DELETE", path="/api/me/devices/{device_id}", call=delete_device, signed_in=True,
+        summary="Forget a push target", answers={204: None}, errors=(400,),
+    ),
+)  # fmt: skip

@@ -49,13 +49,13 @@ async def account_of(api: Api, request: Request) -> UUID:
     scheme, _, credential = request.headers.get("authorization", "").partition(" ")
     claimed = _parse(credential.strip()) if scheme.lower() == "bearer" else None
     if claimed is None:
-        raise _unauthorized()
+        raise unauthorized()
     account_id, secret = claimed
     async with api.sessions() as session:
         query = select(Account.credential_hash).where(Account.account_id == account_id)
         kept = await session.scalar(query)
     if not hmac.compare_digest(credential_hash(secret), kept or NO_HASH):
-        raise _unauthorized()
+        raise unauthorized()
     return account_id
 
 
@@ -64,7 +64,7 @@ async def lock_account(session: AsyncSession, account_id: UUID) -> Account:
     query = select(Account).where(Account.account_id == account_id).with_for_update()
     account = await session.scalar(query)
     if account is None:
-        raise _unauthorized()
+        raise unauthorized()
     return account
 
 
@@ -79,7 +79,8 @@ def _parse(credential: str) -> tuple[UUID, str] | None:
         return None
 
 
-def _unauthorized() -> Problem:
+def unauthorized() -> Problem:
+    """Whatever the reason, the answer is the same."""
     return Problem(
         401,
         "This needs the credential of an account: Authorization: Bearer gca_…",

@@ -40,6 +40,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     answers: Mapping[int, type | None]
     query: type[Struct] | None = None
     body: type[Struct] | None = None
+    body_optional: bool = False
     errors: tuple[int, ...] = ()
     signed_in: bool = False
     keyed: bool = False
@@ -109,6 +110,14 @@ def _matches(if_none_match: str | None, etag: str) -> bool:
         return False
     tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
     return etag in tags or tags == ["*"]
+
+
+async def read_optional_body(request: Request, kind: type[T]) -> T | None:
+    """The JSON body as this Struct; None when there is none."""
+    announced = request.headers.get("content-length", "0")
+    if announced == "0" and "transfer-encoding" not in request.headers:
+        return None
+    return await read_body(request, kind)
 
 
 async def _read_limited(request: Request, limit: int) -> bytes:

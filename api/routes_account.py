@@ -3,15 +3,20 @@
 from api.auth import create_account, mint_token
 from api.devices import delete_device, list_devices, put_device
 from api.endpoint import Operation
-from api.follows import delete_follow, list_follows, put_follow
+from api.follows import delete_follow, list_follows, post_follow, put_follow
+from api.preferences import put_preferences, read_account, read_preferences
 from api.schemas_account import (
     AccountCreated,
+    AccountView,
     ConnectionToken,
     DevicePut,
     Devices,
     DeviceView,
+    FollowPost,
+    FollowPut,
     Follows,
     FollowView,
+    PreferencesView,
 )
 
 ACCOUNT_OPERATIONS: tuple[Operation, ...] = (
@@ -24,12 +29,31 @@ ACCOUNT_OPERATIONS: tuple[Operation, ...] = (
         summary="A token for the WebSocket", answers={200: ConnectionToken},
     ),
     Operation(
+        method="GET", path="/api/me", call=read_account, signed_in=True,
+        summary="The account, what it wants, and how much it has", answers={200: AccountView},
+    ),
+    Operation(
+        method="GET", path="/api/me/preferences", call=read_preferences, signed_in=True,
+        summary="What the account wants to be told", answers={200: PreferencesView},
+    ),
+    Operation(
+        method="PUT", path="/api/me/preferences", call=put_preferences, signed_in=True,
+        summary="Choose what to be told, and how", body=PreferencesView,
+        answers={200: PreferencesView},
+    ),
+    Operation(
         method="GET", path="/api/me/follows", call=list_follows, signed_in=True,
         summary="The legs that the account follows", answers={200: Follows},
     ),
     Operation(
         method="PUT", path="/api/me/follows/{leg_key}", call=put_follow, signed_in=True,
-        summary="Follow a leg", answers={200: FollowView}, errors=(400, 404, 409),
+        summary="Follow a leg", body=FollowPut, body_optional=True, answers={200: FollowView},
+        errors=(400, 404, 409),
+    ),
+    Operation(
+        method="POST", path="/api/me/follows", call=post_follow, signed_in=True,
+        summary="Follow a flight by its number, when that means one leg", body=FollowPost,
+        answers={200: FollowView}, errors=(404, 409),
     ),
     Operation(
         method="DELETE", path="/api/me/follows/{leg_key}", call=delete_follow, signed_in=True,

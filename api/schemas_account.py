@@ -1,10 +1,15 @@
 """Bodies of the REST API that are about one account."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
+
+Role = Literal["passenger", "pick_up"]
+ClockTime = Annotated[
+    str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9](?![\s\S])", description="22:00")
+]
 
 
 class AccountCreated(Struct, frozen=True):
@@ -21,11 +26,59 @@ class ConnectionToken(Struct, frozen=True):
     expires_in: Annotated[int, Meta(description="Seconds")]
 
 
-class FollowView(Struct, frozen=True):
-    """A leg that the account follows."""
+class QuietHours(Struct, frozen=True, forbid_unknown_fields=True):
+    """On the clocks of `zone`; they may pass midnight. Urgent notices pass unless that is off."""
+
+    start: ClockTime
+    end: ClockTime
+    urgent_passes: bool = True
+
+
+class PreferencesView(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the account wants to be told. What a PUT leaves out is as it is by default; `kinds`
+    null: what the role of each follow has by default."""
+
+    kinds: Annotated[list[str], Meta(max_length=40)] | None = None
+    delay_step: Annotated[int, Meta(ge=5, le=60, description="Minutes")] = 15
+    quiet: QuietHours | None = None
+    language: Literal["en", "es", "ar"] = "en"
+    zone: Annotated[str, Meta(max_length=64, description="IANA time zone")] = "UTC"
+    hours: Literal[12, 24] = 24
+
+
+class AccountView(Struct, frozen=True):
+    """The account, what it wants, and how many follows and devices it has."""
+
+    account: UUID
+    created_at: datetime
+    preferences: PreferencesView
+    follows: int
+    devices: int
+
+
+class FollowPut(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a leg is followed, and by which of its numbers the person knows it."""
+
+    role: Role = "passenger"
+    number: Annotated[str, Meta(max_length=32, description="`EI5009`; empty: its own")] = ""
+
+
+class FollowPost(Struct, frozen=True, forbid_unknown_fields=True, rename={"date_": "date"}):
+    """A flight as a person knows it; without a date the one that is under way or next."""
+
+    q: Annotated[str, Meta(max_length=32, description="Any number of the flight")]
+    date_: Annotated[date | None, Meta(description="Origin date")] = None
+    role: Role = "passenger"
+
+
+class FollowView(Struct, frozen=True, kw_only=True):
+    """A leg that the account follows, the number that notices call it by, and what they tell."""
 
     leg_key: str
     created_at: datetime
+    role: Role
+    number: str
+    kinds: list[str]
 
 
 class Follows(Struct, frozen=True):

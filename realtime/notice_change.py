@@ -164,4 +164,3 @@ def far_ahead(leg: FlightLeg, now: datetime) -> bool:
     """So early that a moved plan is news by itself, whatever it does to the delay."""
     planned: datetime | None = leg.std or leg.sta
     return planned is not None and planned - now > SCHEDULE_AHEAD
-

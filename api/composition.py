@@ -152,11 +152,12 @@ async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket)
             if again or plan.once:
                 end = ReplayEnd(replay, lambda: process.stopping.set(), settings.replay_linger)
                 parts.append(("replay end", end))
-        sockets = sockets_of(settings, node, Receipts(pool))
+        receipts = Receipts(pool)
+        sockets = sockets_of(settings, node, receipts)
         readiness = Readiness({"node": node.not_ready})
         operations = operations_routes(readiness, node_readings(node, sockets))
         ingest = Ingest(engine, relay.wake)
-        api = Api(open_sessions(engine), Tokens(settings.secret), settings, ingest)
+        api = Api(open_sessions(engine), Tokens(settings.secret), settings, ingest, receipts.settle)
         app = rest_application(api, [*node_routes(sockets), *operations])
         process = Process(settings, readiness, parts, app, sockets)
         await process.run(bound)
@@ -171,7 +172,11 @@ async def serve_api(settings: Settings, bound: socket.socket) -> None:
     async with pool_of(dsn) as pool, engine_of(dsn) as engine:
         readiness = Readiness({})
         api = Api(
-            open_sessions(engine), Tokens(settings.secret), settings, Ingest(engine, lambda: None)
+            open_sessions(engine),
+            Tokens(settings.secret),
+            settings,
+            Ingest(engine, lambda: None),
+            Receipts(pool).settle,
         )
         app = rest_application(api, operations_routes(readiness, Readings()))
         await Process(settings, readiness, [("upkeep", Upkeep(pool))], app).run(bound)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -21,6 +21,14 @@ BODY_LIMIT = 64 * 1024
 T = TypeVar("T", bound=Struct)
 
 
+class Settle(Protocol):
+    """Record what an account displayed; the number of deliveries that this settled."""
+
+    async def __call__(
+        self, account_id: str, epoch: str, attentive: bool, legs: Mapping[str, int]
+    ) -> int: ...
+
+
 class Api(Struct, frozen=True):
     """What the operations of the REST API need."""
 
@@ -28,6 +36,7 @@ class Api(Struct, frozen=True):
     tokens: Tokens
     settings: Settings
     ingest: Ingest
+    settle: Settle
 
 
 class Operation(Struct, frozen=True, kw_only=True):

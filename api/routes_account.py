@@ -1,14 +1,20 @@
 """What REST answers about accounts; part of the table of routes."""
 
 from api.auth import create_account, mint_token
+from api.deliveries import list_changes, list_deliveries
 from api.devices import delete_device, list_devices, put_device
 from api.endpoint import Operation
 from api.follows import delete_follow, list_follows, post_follow, put_follow
 from api.preferences import put_preferences, read_account, read_preferences
+from api.receipts import post_receipt
 from api.schemas_account import (
     AccountCreated,
     AccountView,
+    Changes,
+    ChangesQuery,
     ConnectionToken,
+    Deliveries,
+    DeliveriesQuery,
     DevicePut,
     Devices,
     DeviceView,
@@ -17,6 +23,8 @@ from api.schemas_account import (
     Follows,
     FollowView,
     PreferencesView,
+    ReceiptPost,
+    Settled,
 )
 
 ACCOUNT_OPERATIONS: tuple[Operation, ...] = (
@@ -71,5 +79,20 @@ ACCOUNT_OPERATIONS: tuple[Operation, ...] = (
     Operation(
         method="DELETE", path="/api/me/devices/{device_id}", call=delete_device, signed_in=True,
         summary="Forget a push target", answers={204: None}, errors=(400,),
+    ),
+    Operation(
+        method="POST", path="/api/me/receipts", call=post_receipt, signed_in=True,
+        summary="What a visible screen displayed; settles the notices of it", body=ReceiptPost,
+        answers={200: Settled}, errors=(409,),
+    ),
+    Operation(
+        method="GET", path="/api/me/deliveries", call=list_deliveries, signed_in=True,
+        summary="What was sent, seen, held or dropped, and why; newest first",
+        query=DeliveriesQuery, answers={200: Deliveries},
+    ),
+    Operation(
+        method="GET", path="/api/me/changes", call=list_changes, signed_in=True,
+        summary="What changed on the followed legs since a position", query=ChangesQuery,
+        answers={200: Changes}, errors=(409,),
     ),
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """Bodies of the REST API that are about one account."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
@@ -111,3 +111,79 @@ class Devices(Struct, frozen=True):
     """The devices of the account, oldest first."""
 
     items: list[DeviceView]
+
+
+class ReceiptPost(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a visible screen displayed: versions by leg key, in an epoch of the change log;
+    `attentive`: with user input in the last minute, or by the phone app."""
+
+    epoch: Annotated[str, Meta(max_length=64)]
+    legs: Annotated[dict[str, int], Meta(max_length=200)]
+    attentive: bool = False
+
+
+class Settled(Struct, frozen=True):
+    """How many notices need not be sent any more."""
+
+    settled: int
+
+
+class DeliveriesQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A page of deliveries."""
+
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    after: Annotated[int, Meta(ge=1, le=2**53, description="`next` of the page before")] | None = (
+        None
+    )
+
+
+class DeliveryView(Struct, frozen=True, kw_only=True):
+    """What became of one significant change of a followed leg, and why. `held_until`, `expires_at`
+    and `said_at` are board time, `due_at` and `done_at` wall time."""
+
+    leg_key: str
+    version: int
+    kinds: list[str]
+    said: list[str]
+    urgent: bool
+    state: str
+    reason: str | None
+    held_until: datetime | None
+    expires_at: datetime
+    due_at: datetime
+    said_at: datetime | None
+    done_at: datetime | None
+
+
+class Deliveries(Struct, frozen=True):
+    """Deliveries, newest first; `next` is null on the last page."""
+
+    items: list[DeliveryView]
+    next: int | None
+
+
+class ChangesQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What came after a position."""
+
+    after: (
+        Annotated[str, Meta(max_length=64, description="`<epoch>:<seq>`, a `position`")] | None
+    ) = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 200
+
+
+class ChangeView(Struct, frozen=True, kw_only=True):
+    """One change of a followed leg, as in its history."""
+
+    leg_key: str
+    version: int
+    at: datetime
+    kinds: list[str]
+    changed: dict[str, list[Any]]
+
+
+class Changes(Struct, frozen=True):
+    """Changes in order, and where to go on; `more`: go on at once."""
+
+    items: list[ChangeView]
+    position: str
+    more: bool

@@ -1,5 +1,6 @@
 """The REST API over a database of its own, asked as a client would."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from api.feed import Patch, PatchKey
 from api.ingest import Ingest
 from api.problems import exception_handlers
 from api.routes import routes
+from realtime.receipts import Receipts
 from realtime.settings import Settings
 from realtime.tokens import Tokens
 
@@ -34,12 +36,18 @@ class World:
         self.engine = open_engine(dsn)
         self.ingest = Ingest(self.engine, lambda: None)
         settings = Settings(public_url="https://gates.example")
-        api = Api(open_sessions(self.engine), TOKENS, settings, self.ingest)
+        api = Api(open_sessions(self.engine), TOKENS, settings, self.ingest, self.settle)
         app = Starlette(
             routes=[Route("/breaks", breaks), *routes(api)], exception_handlers=exception_handlers
         )
         transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
         self.client = httpx2.AsyncClient(transport=transport, base_url="http://test")
+
+    async def settle(
+        self, account_id: str, epoch: str, attentive: bool, legs: Mapping[str, int]
+    ) -> int:
+        assert self.pool is not None
+        return await Receipts(self.pool).settle(account_id, epoch, attentive, legs)
 
     async def close(self) -> None:
         await self.client.aclose()

@@ -22,6 +22,7 @@ from api.replay import Plan, Replay, ReplayEnd
 from api.replay_progress import ReplayProgress
 from api.serving import Process
 from api.upkeep import Upkeep
+from realtime.account_watch import AccountWatch
 from realtime.app import Readiness, node_readings, node_routes, operations_routes
 from realtime.bus_log import LogBus
 from realtime.bus_rabbitmq import RabbitBus
@@ -155,6 +156,7 @@ async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket)
         receipts = Receipts(pool)
         sockets = sockets_of(settings, node, receipts)
         readiness = Readiness({"node": node.not_ready})
+        parts.append(("accounts", AccountWatch(pool, sockets)))
         operations = operations_routes(readiness, node_readings(node, sockets))
         ingest = Ingest(engine, relay.wake)
         api = Api(open_sessions(engine), Tokens(settings.secret), settings, ingest, receipts.settle)
@@ -191,7 +193,8 @@ async def serve_realtime(settings: Settings, bound: socket.socket) -> None:
         readiness = Readiness({"node": node.not_ready})
         operations = operations_routes(readiness, node_readings(node, sockets))
         app = node_application([*node_routes(sockets), *operations])
-        await Process(settings, readiness, [("node", node)], app, sockets).run(bound)
+        parts: list[tuple[str, Part]] = [("node", node), ("accounts", AccountWatch(pool, sockets))]
+        await Process(settings, readiness, parts, app, sockets).run(bound)
 
 
 async def run_relay(settings: Settings) -> None:

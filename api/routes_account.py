@@ -1,5 +1,6 @@
 """What REST answers about accounts; part of the table of routes."""
 
+from api.account import erase_account, export_account
 from api.auth import create_account, mint_token
 from api.deliveries import list_changes, list_deliveries
 from api.devices import delete_device, list_devices, put_device
@@ -9,6 +10,7 @@ from api.preferences import put_preferences, read_account, read_preferences
 from api.receipts import post_receipt
 from api.schemas_account import (
     AccountCreated,
+    AccountExport,
     AccountView,
     Changes,
     ChangesQuery,
@@ -39,6 +41,14 @@ ACCOUNT_OPERATIONS: tuple[Operation, ...] = (
     Operation(
         method="GET", path="/api/me", call=read_account, signed_in=True,
         summary="The account, what it wants, and how much it has", answers={200: AccountView},
+    ),
+    Operation(
+        method="DELETE", path="/api/me", call=erase_account, signed_in=True,
+        summary="Erase the account and every row about it", answers={204: None},
+    ),
+    Operation(
+        method="GET", path="/api/me/export", call=export_account, signed_in=True,
+        summary="All that is kept of the account", answers={200: AccountExport},
     ),
     Operation(
         method="GET", path="/api/me/preferences", call=read_preferences, signed_in=True,

@@ -187,3 +187,14 @@ class Changes(Struct, frozen=True):
     items: list[ChangeView]
     position: str
     more: bool
+
+
+class AccountExport(Struct, frozen=True):
+    """All that is kept of the account, as rows; what is not here is not kept."""
+
+    account: UUID
+    accounts: list[dict[str, Any]]
+    devices: list[dict[str, Any]]
+    follows: list[dict[str, Any]]
+    receipts: list[dict[str, Any]]
+    deliveries: list[dict[str, Any]]

@@ -15,12 +15,20 @@ from api.schemas_account import AccountExport
 # Whole rows, so that a column which is added later is exported too. Only the hash of the credential
 # stays here: it is of use to nobody who has the credential.
 ROWS = """
-SELECT to_jsonb(t) - CAST('{account_id,credential_hash,leg_id}' AS text[]) || coalesce((
+SELECT to_jsonb(t) - CAST('{account_id,credential_hash,secret_hash,leg_id}' AS text[]) || coalesce((
   SELECT jsonb_build_object('leg_key', key) FROM flight_leg l
   WHERE l.leg_id = CAST(to_jsonb(t) ->> 'leg_id' AS bigint)), '{}')
 FROM {table} t WHERE account_id = :account_id
 """
-TABLES = ("account", "device", "follow", "receipt", "delivery")
+TABLES = (
+    "account",
+    "account_credential",
+    "account_link",
+    "device",
+    "follow",
+    "receipt",
+    "delivery",
+)
 
 
 async def export_account(api: Api, request: Request) -> Response:
@@ -34,8 +42,7 @@ async def export_account(api: Api, request: Request) -> Response:
             rows = await session.execute(query, {"account_id": account_id})
             found[table] = [row[0] for row in rows]
     export = AccountExport(
-        account_id, found["account"], found["device"], found["follow"], found["receipt"],
-        found["delivery"],
+        account_id, *(found[table] for table in TABLES)
     )  # fmt: skip
     headers = {**PRIVATE, "Content-Disposition": 'attachment; filename="gatecast-account.json"'}
     return json(export, 200, headers)

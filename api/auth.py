@@ -6,13 +6,13 @@ import secrets
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import select
+from sqlalchemy import select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.endpoint import Api, json
-from api.models import Account
+from api.models import Account, AccountCredential
 from api.problems import Problem
 from api.schemas_account import AccountCreated, ConnectionToken
 from realtime.tokens import LIFETIME
@@ -52,9 +52,15 @@ async def account_of(api: Api, request: Request) -> UUID:
         raise unauthorized()
     account_id, secret = claimed
     async with api.sessions() as session:
-        query = select(Account.credential_hash).where(Account.account_id == account_id)
-        kept = await session.scalar(query)
-    if not hmac.compare_digest(credential_hash(secret), kept or NO_HASH):
+        query = union_all(
+            select(Account.credential_hash).where(Account.account_id == account_id),
+            select(AccountCredential.credential_hash).where(
+                AccountCredential.account_id == account_id
+            ),
+        )
+        kept = (await session.scalars(query)).all() or (NO_HASH,)
+    offered = credential_hash(secret)
+    if not any([hmac.compare_digest(offered, each) for each in kept]):
         raise unauthorized()
     return account_id
 

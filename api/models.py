@@ -230,6 +230,29 @@ class Account(Base):
     preferences: Mapped[dict[str, Any]] = mapped_column(server_default=FetchedValue())
 
 
+class AccountCredential(Base):
+    """Of a phone that a link brought the account to."""
+
+    __tablename__ = "account_credential"
+
+    credential_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.account_id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+
+
+class AccountLink(Base):
+    """Carries an account to another phone, once."""
+
+    __tablename__ = "account_link"
+
+    link_id: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.account_id"))
+    secret_hash: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    attempts: Mapped[int] = mapped_column(SmallInteger, server_default=FetchedValue())
+    used_at: Mapped[datetime | None]
+
+
 class Device(Base):
     """A push target; it belongs to the account that registered it last."""
 

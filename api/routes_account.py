@@ -1,6 +1,7 @@
 """What REST answers about accounts; part of the table of routes."""
 
 from api.account import erase_account, export_account
+from api.account_link import make_link, redeem_link
 from api.auth import create_account, mint_token
 from api.deliveries import list_changes, list_deliveries
 from api.devices import delete_device, list_devices, put_device
@@ -24,6 +25,8 @@ from api.schemas_account import (
     FollowPut,
     Follows,
     FollowView,
+    LinkCode,
+    LinkPost,
     PreferencesView,
     ReceiptPost,
     Settled,
@@ -33,6 +36,16 @@ ACCOUNT_OPERATIONS: tuple[Operation, ...] = (
     Operation(
         method="POST", path="/api/accounts", call=create_account,
         summary="Make an anonymous account", answers={201: AccountCreated},
+    ),
+    Operation(
+        method="POST", path="/api/accounts/link", call=redeem_link, body=LinkPost,
+        summary="Bring an account to this phone by a link made on another",
+        answers={201: AccountCreated}, errors=(404, 409),
+    ),
+    Operation(
+        method="POST", path="/api/me/link", call=make_link, signed_in=True,
+        summary="A code that carries the account to another phone, once",
+        answers={201: LinkCode}, errors=(429,),
     ),
     Operation(
         method="POST", path="/api/me/token", call=mint_token, signed_in=True,

@@ -194,7 +194,24 @@ class AccountExport(Struct, frozen=True):
 
     account: UUID
     accounts: list[dict[str, Any]]
+    account_credentials: list[dict[str, Any]]
+    account_links: list[dict[str, Any]]
     devices: list[dict[str, Any]]
     follows: list[dict[str, Any]]
     receipts: list[dict[str, Any]]
     deliveries: list[dict[str, Any]]
+
+
+class LinkCode(Struct, frozen=True):
+    """What the other phone has to bring, once and soon."""
+
+    code: str
+    expires_in: Annotated[int, Meta(description="Seconds")]
+
+
+class LinkPost(Struct, frozen=True, forbid_unknown_fields=True):
+    """The code of a link."""
+
+    code: Annotated[
+        str, Meta(max_length=64, pattern=r"^gcl_[0-9a-f]{16}_[A-Za-z0-9_-]{22}(?![\s\S])")
+    ]

@@ -589,6 +589,21 @@ CREATE TABLE account (                              -- anonymous: nothing here n
   created_at      timestamptz NOT NULL DEFAULT wall_now(),
   preferences     jsonb NOT NULL DEFAULT '{}');
 
+CREATE TABLE account_credential (                   -- of the phones that a link brought the account to
+  credential_hash bytea PRIMARY KEY,
+  account_id      uuid NOT NULL REFERENCES account ON DELETE CASCADE,
+  created_at      timestamptz NOT NULL DEFAULT wall_now());
+CREATE INDEX account_credential_account ON account_credential (account_id);
+
+CREATE TABLE account_link (                         -- carries an account to another phone, once
+  link_id     text PRIMARY KEY,
+  account_id  uuid NOT NULL REFERENCES account ON DELETE CASCADE,
+  secret_hash bytea NOT NULL,
+  created_at  timestamptz NOT NULL DEFAULT wall_now(),
+  attempts    smallint NOT NULL DEFAULT 0,
+  used_at     timestamptz);
+CREATE INDEX account_link_account ON account_link (account_id);
+
 CREATE TABLE device (                               -- one push target of one account
   device_id   uuid PRIMARY KEY DEFAULT gen_random_uuid(),
   account_id  uuid NOT NULL REFERENCES account ON DELETE CASCADE,

@@ -6,14 +6,15 @@ import secrets
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import select
+from sqlalchemy import select, union_all
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.endpoint import Api, json
-from api.models import Account
+from api.models import Account, AccountCredential
 from api.problems import Problem
-from api.schemas import AccountCreated, ConnectionToken
+from api.schemas_account import AccountCreated, ConnectionToken
 from realtime.tokens import LIFETIME
 
 PREFIX = "gca"
@@ -48,14 +49,29 @@ async def account_of(api: Api, request: Request) -> UUID:
     scheme, _, credential = request.headers.get("authorization", "").partition(" ")
     claimed = _parse(credential.strip()) if scheme.lower() == "bearer" else None
     if claimed is None:
-        raise _unauthorized()
+        raise unauthorized()
     account_id, secret = claimed
     async with api.sessions() as session:
-        query = select(Account.credential_hash).where(Account.account_id == account_id)
-        kept = await session.scalar(query)
-    if not hmac.compare_digest(credential_hash(secret), kept or NO_HASH):
-        raise _unauthorized()
+        query = union_all(
+            select(Account.credential_hash).where(Account.account_id == account_id),
+            select(AccountCredential.credential_hash).where(
+                AccountCredential.account_id == account_id
+            ),
+        )
+        kept = (await session.scalars(query)).all() or (NO_HASH,)
+    offered = credential_hash(secret)
+    if not any([hmac.compare_digest(offered, each) for each in kept]):
+        raise unauthorized()
     return account_id
+
+
+async def lock_account(session: AsyncSession, account_id: UUID) -> Account:
+    """What an account may have is counted by one request at a time, while it exists."""
+    query = select(Account).where(Account.account_id == account_id).with_for_update()
+    account = await session.scalar(query)
+    if account is None:
+        raise unauthorized()
+    return account
 
 
 def _parse(credential: str) -> tuple[UUID, str] | None:
@@ -69,7 +85,8 @@ def _parse(credential: str) -> tuple[UUID, str] | None:
         return None
 
 
-def _unauthorized() -> Problem:
+def unauthorized() -> Problem:
+    """Whatever the reason, the answer is the same."""
     return Problem(
         401,
         "This needs the credential of an account: Authorization: Bearer gca_…",

@@ -23,6 +23,7 @@ from api.replay_progress import ReplayProgress
 from api.reweighing import Reweighing
 from api.serving import Process
 from api.upkeep import Upkeep
+from realtime.account_watch import AccountWatch
 from realtime.app import Readiness, node_readings, node_routes, operations_routes
 from realtime.bus_log import LogBus
 from realtime.bus_rabbitmq import RabbitBus
@@ -159,11 +160,13 @@ async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket)
             if again or plan.once:
                 end = ReplayEnd(replay, lambda: process.stopping.set(), settings.replay_linger)
                 parts.append(("replay end", end))
-        sockets = sockets_of(settings, node, Receipts(pool))
+        receipts = Receipts(pool)
+        sockets = sockets_of(settings, node, receipts)
         readiness = Readiness({"node": node.not_ready})
+        parts.append(("accounts", AccountWatch(pool, sockets)))
         operations = operations_routes(readiness, node_readings(node, sockets))
         ingest = Ingest(engine, relay.wake)
-        api = Api(open_sessions(engine), Tokens(settings.secret), settings, ingest)
+        api = Api(open_sessions(engine), Tokens(settings.secret), settings, ingest, receipts.settle)
         app = rest_application(api, [*node_routes(sockets), *operations])
         process = Process(settings, readiness, parts, app, sockets)
         with announced(data_folder(settings) / URL_FILE, local_url(settings)):
@@ -179,7 +182,11 @@ async def serve_api(settings: Settings, bound: socket.socket) -> None:
     async with pool_of(dsn) as pool, engine_of(dsn) as engine:
         readiness = Readiness({})
         api = Api(
-            open_sessions(engine), Tokens(settings.secret), settings, Ingest(engine, lambda: None)
+            open_sessions(engine),
+            Tokens(settings.secret),
+            settings,
+            Ingest(engine, lambda: None),
+            Receipts(pool).settle,
         )
         app = rest_application(api, operations_routes(readiness, Readings()))
         upkeep = Upkeep(pool, Reweighing(engine, lambda: None).turn)
@@ -195,7 +202,8 @@ async def serve_realtime(settings: Settings, bound: socket.socket) -> None:
         readiness = Readiness({"node": node.not_ready})
         operations = operations_routes(readiness, node_readings(node, sockets))
         app = node_application([*node_routes(sockets), *operations])
-        await Process(settings, readiness, [("node", node)], app, sockets).run(bound)
+        parts: list[tuple[str, Part]] = [("node", node), ("accounts", AccountWatch(pool, sockets))]
+        await Process(settings, readiness, parts, app, sockets).run(bound)
 
 
 async def run_relay(settings: Settings) -> None:

@@ -8,14 +8,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.auth import PRIVATE, account_of
+from api.auth import PRIVATE, account_of, lock_account
 from api.endpoint import Api, json, read_body
-from api.follows import lock_account
 from api.models import Device
 from api.problems import Problem
-from api.schemas import DevicePut, DeviceView
+from api.schemas_account import DevicePut, Devices, DeviceView
 
 MOST_DEVICES = 10
+
+
+async def list_devices(api: Api, request: Request) -> Response:
+    """The push targets of the account, oldest first, and which of them are dead."""
+    account_id = await account_of(api, request)
+    query = select(Device).where(Device.account_id == account_id)
+    async with api.sessions() as session:
+        rows = await session.scalars(query.order_by(Device.created_at, Device.device_id))
+    return json(Devices([_view(device) for device in rows]), 200, PRIVATE)
 
 
 async def put_device(api: Api, request: Request) -> Response:
@@ -28,8 +36,7 @@ async def put_device(api: Api, request: Request) -> Response:
         await _take_over(session, account_id, device_id, body)
         await _check_room(session, account_id, device_id)
         device = await _write(session, account_id, device_id, body)
-        view = DeviceView(device.device_id, device.platform, device.kind, device.created_at)
-    return json(view, 200, PRIVATE)
+    return json(_view(device), 200, PRIVATE)
 
 
 async def delete_device(api: Api, request: Request) -> Response:
@@ -39,6 +46,18 @@ async def delete_device(api: Api, request: Request) -> Response:
         mine = (Device.account_id == account_id, Device.device_id == device_id)
         await session.execute(delete(Device).where(*mine))
     return Response(status_code=204, headers=PRIVATE)
+
+
+def _view(device: Device) -> DeviceView:
+    return DeviceView(
+        device_id=device.device_id,
+        platform=device.platform,
+        kind=device.kind,
+        created_at=device.created_at,
+        last_ok_at=device.last_ok_at,
+        dead_at=device.dead_at,
+        dead_reason=device.dead_reason,
+    )
 
 
 def _device_id(request: Request) -> UUID:

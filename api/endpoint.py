@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -21,6 +21,14 @@ BODY_LIMIT = 64 * 1024
 T = TypeVar("T", bound=Struct)
 
 
+class Settle(Protocol):
+    """Record what an account displayed; the number of deliveries that this settled."""
+
+    async def __call__(
+        self, account_id: str, epoch: str, attentive: bool, legs: Mapping[str, int]
+    ) -> int: ...
+
+
 class Api(Struct, frozen=True):
     """What the operations of the REST API need."""
 
@@ -28,6 +36,7 @@ class Api(Struct, frozen=True):
     tokens: Tokens
     settings: Settings
     ingest: Ingest
+    settle: Settle
 
 
 class Operation(Struct, frozen=True, kw_only=True):
@@ -40,6 +49,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     answers: Mapping[int, type | None]
     query: type[Struct] | None = None
     body: type[Struct] | None = None
+    body_optional: bool = False
     errors: tuple[int, ...] = ()
     signed_in: bool = False
     keyed: bool = False
@@ -109,6 +119,14 @@ def _matches(if_none_match: str | None, etag: str) -> bool:
         return False
     tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
     return etag in tags or tags == ["*"]
+
+
+async def read_optional_body(request: Request, kind: type[T]) -> T | None:
+    """The JSON body as this Struct; None when there is none."""
+    announced = request.headers.get("content-length", "0")
+    if announced == "0" and "transfer-encoding" not in request.headers:
+        return None
+    return await read_body(request, kind)
 
 
 async def _read_limited(request: Request, limit: int) -> bytes:

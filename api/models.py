@@ -4,11 +4,22 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Computed, FetchedValue, ForeignKey, Identity, Text, cast, func
+from sqlalchemy import (
+    Computed,
+    FetchedValue,
+    ForeignKey,
+    Identity,
+    Text,
+    Uuid,
+    cast,
+    column,
+    func,
+    table,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.types import BigInteger, DateTime, Double, LargeBinary, SmallInteger
+from sqlalchemy.types import BigInteger, Boolean, DateTime, Double, LargeBinary, SmallInteger
 
 
 class Base(DeclarativeBase):
@@ -232,6 +243,29 @@ class Account(Base):
     preferences: Mapped[dict[str, Any]] = mapped_column(server_default=FetchedValue())
 
 
+class AccountCredential(Base):
+    """Of a phone that a link brought the account to."""
+
+    __tablename__ = "account_credential"
+
+    credential_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.account_id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+
+
+class AccountLink(Base):
+    """Carries an account to another phone, once."""
+
+    __tablename__ = "account_link"
+
+    link_id: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.account_id"))
+    secret_hash: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    attempts: Mapped[int] = mapped_column(SmallInteger, server_default=FetchedValue())
+    used_at: Mapped[datetime | None]
+
+
 class Device(Base):
     """A push target; it belongs to the account that registered it last."""
 
@@ -258,6 +292,22 @@ class Follow(Base):
     number: Mapped[str] = mapped_column(server_default=FetchedValue())
     kinds: Mapped[list[str]] = mapped_column(server_default=FetchedValue())
     told: Mapped[dict[str, Any]] = mapped_column(server_default=FetchedValue())
+
+
+# Written by the push server; REST reads these columns of them.
+DELIVERY = table(
+    "delivery", column("account_id", Uuid), column("leg_id", BigInteger), column("seq", BigInteger),
+    column("version", BigInteger), column("kinds", ARRAY(Text)), column("said", ARRAY(Text)),
+    column("urgent", Boolean), column("state", Text), column("reason", Text),
+    *[column(name, DateTime(timezone=True)) for name in (
+        "held_until", "expires_at", "due_at", "said_at", "done_at")],
+)  # fmt: skip
+CHANGE_LOG = table(
+    "change_log", column("seq", BigInteger), column("leg_id", BigInteger),
+    column("version", BigInteger), column("at", DateTime(timezone=True)),
+    column("changed", JSONB), column("state", JSONB),
+)  # fmt: skip
+RELAY_STATE = table("relay_state", column("epoch", Uuid), column("last_seq", BigInteger))
 
 
 def public_state() -> ColumnElement[str]:

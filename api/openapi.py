@@ -78,7 +78,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     }
     if operation.body is not None:
         content = {"application/json": {"schema": _reference(operation.body)}}
-        described["requestBody"] = {"required": True, "content": content}
+        described["requestBody"] = {"required": not operation.body_optional, "content": content}
     if operation.signed_in:
         described["security"] = [{"credential": []}]
     if operation.keyed:

@@ -11,30 +11,22 @@ from starlette.routing import BaseRoute, Route
 
 from api.airports import list_airports, read_airport
 from api.asyncapi import document as channels_document
-from api.auth import create_account, mint_token
-from api.devices import delete_device, put_device
 from api.docs import HEADERS as DOCS_HEADERS
 from api.docs import page as docs_page
 from api.endpoint import Api, Operation
 from api.feeds import FeedAnswer, FeedLegs, put_legs
 from api.flights import list_flights, read_flight
-from api.follows import delete_follow, list_follows, put_follow
 from api.history import read_history
 from api.openapi import document
 from api.operations import qr_code
 from api.problems import SECURITY, request_id
 from api.push import PushSettings, read_push
+from api.routes_account import ACCOUNT_OPERATIONS
 from api.schemas import (
-    AccountCreated,
     Airports,
     AirportsQuery,
     AirportView,
-    ConnectionToken,
-    DevicePut,
-    DeviceView,
     FlightsQuery,
-    Follows,
-    FollowView,
     HistoryQuery,
     LegHistory,
     LegState,
@@ -97,34 +89,7 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="What a feed says of legs; one result each", answers={200: FeedAnswer},
         errors=(403, 404),
     ),
-    Operation(
-        method="POST", path="/api/accounts", call=create_account,
-        summary="Make an anonymous account", answers={201: AccountCreated},
-    ),
-    Operation(
-        method="POST", path="/api/me/token", call=mint_token, signed_in=True,
-        summary="A token for the WebSocket", answers={200: ConnectionToken},
-    ),
-    Operation(
-        method="GET", path="/api/me/follows", call=list_follows, signed_in=True,
-        summary="The legs that the account follows", answers={200: Follows},
-    ),
-    Operation(
-        method="PUT", path="/api/me/follows/{leg_key}", call=put_follow, signed_in=True,
-        summary="Follow a leg", answers={200: FollowView}, errors=(400, 404, 409),
-    ),
-    Operation(
-        method="DELETE", path="/api/me/follows/{leg_key}", call=delete_follow, signed_in=True,
-        summary="Follow a leg no longer", answers={204: None}, errors=(400,),
-    ),
-    Operation(
-        method="PUT", path="/api/me/devices/{device_id}", call=put_device, signed_in=True,
-        summary="Register a push target", body=DevicePut, answers={200: DeviceView}, errors=(409,),
-    ),
-    Operation(
-        method="DELETE", path="/api/me/devices/{device_id}", call=delete_device, signed_in=True,
-        summary="Forget a push target", answers={204: None}, errors=(400,),
-    ),
+    *ACCOUNT_OPERATIONS,
     Operation(
         method="GET", path="/api/push", call=read_push,
         summary="What a browser needs to register for pushes", answers={200: PushSettings},

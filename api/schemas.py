@@ -2,7 +2,6 @@
 
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
@@ -218,50 +217,6 @@ class Airports(Struct, frozen=True):
     """Airports with movements, by code."""
 
     items: list[AirportMovements]
-
-
-class AccountCreated(Struct, frozen=True):
-    """A new anonymous account; the credential is shown this once."""
-
-    account: UUID
-    credential: str
-
-
-class ConnectionToken(Struct, frozen=True):
-    """What the WebSocket's connect command takes."""
-
-    token: str
-    expires_in: Annotated[int, Meta(description="Seconds")]
-
-
-class FollowView(Struct, frozen=True):
-    """A leg that the account follows."""
-
-    leg_key: str
-    created_at: datetime
-
-
-class Follows(Struct, frozen=True):
-    """The legs that the account follows, newest first."""
-
-    items: list[FollowView]
-
-
-class DevicePut(Struct, frozen=True, forbid_unknown_fields=True):
-    """A push target as the phone or browser got it from its push service."""
-
-    platform: Literal["android", "ios", "web"]
-    kind: Literal["fid", "token"]
-    target: Annotated[str, Meta(min_length=8, max_length=1024, pattern=r"^[!-~]+(?![\s\S])")]
-
-
-class DeviceView(Struct, frozen=True):
-    """A registered device; its target is never shown again."""
-
-    device_id: UUID
-    platform: str
-    kind: str
-    created_at: datetime
 
 
 class QrQuery(Struct, frozen=True, forbid_unknown_fields=True):

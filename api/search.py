@@ -37,17 +37,12 @@ def parse_flight_number(words: str) -> FlightNumber:
 async def search_flights(api: Api, query: FlightsQuery, words: str) -> FlightsPage:
     """The legs with this number: those of the date, else those nearest to board time."""
     number = _number(query, words)
-    shared = exists().where(
-        CodeShareNumber.leg_id == FlightLeg.leg_id,
-        *_is(CodeShareNumber.airline, CodeShareNumber.flight_no, CodeShareNumber.suffix, number),
-    )
-    own = _is(FlightLeg.airline, FlightLeg.flight_no, FlightLeg.suffix, number)
     best = func.coalesce(FlightLeg.best_dep, FlightLeg.best_arr)
     now = select(func.board_now()).scalar_subquery()  # read once: it goes on from row to row
     distance = func.abs(func.extract("epoch", best - now))
     statement = (
         select(public_state().label("state"))
-        .where(or_(and_(*own), shared), ~FlightLeg.hidden)
+        .where(or_(has_own_number(number), has_shared_number(number)), ~FlightLeg.hidden)
         .limit(query.limit)
     )
     if query.date_ is not None:
@@ -58,6 +53,19 @@ async def search_flights(api: Api, query: FlightsQuery, words: str) -> FlightsPa
     async with api.sessions() as session:
         rows = (await session.execute(statement)).all()
     return FlightsPage([Raw(row.state.encode()) for row in rows], None)
+
+
+def has_own_number(number: FlightNumber) -> ColumnElement[bool]:
+    """Of a leg: its operating carrier calls it so."""
+    return and_(*_is(FlightLeg.airline, FlightLeg.flight_no, FlightLeg.suffix, number))
+
+
+def has_shared_number(number: FlightNumber) -> ColumnElement[bool]:
+    """Of a leg: a code-share calls it so."""
+    return exists().where(
+        CodeShareNumber.leg_id == FlightLeg.leg_id,
+        *_is(CodeShareNumber.airline, CodeShareNumber.flight_no, CodeShareNumber.suffix, number),
+    )
 
 
 def _number(query: FlightsQuery, words: str) -> FlightNumber:

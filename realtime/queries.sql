@@ -215,6 +215,11 @@ WITH added AS (
   ON CONFLICT DO NOTHING RETURNING 1)
 SELECT count(*) FROM added
 
+-- name: erased_accounts
+-- $1 accounts: those of them that are no more.
+SELECT coalesce(array_agg(id), '{}') FROM unnest($1::text[]) AS id
+WHERE NOT EXISTS (SELECT FROM account WHERE account_id = id::uuid)
+
 -- name: release_leases
 -- Deliveries whose worker was not heard of until the end of its lease.
 WITH over AS (

@@ -27,7 +27,7 @@ class LogSender:
                 urgent=notice.urgent,
                 id=notice.id,
                 platform=target.platform,
-                target=target.target,
+                device=target.device_id,
             )
         return [Sent(Outcome.ACCEPTED, "printed")] * len(sends)
 

@@ -133,3 +133,18 @@ ALTER TABLE follow
 ALTER TABLE delivery
   ADD COLUMN said    text[] NOT NULL DEFAULT '{}',
   ADD COLUMN said_at timestamptz;
+
+CREATE TABLE account_credential (                   -- of the phones that a link brought the account to
+  credential_hash bytea PRIMARY KEY,
+  account_id      uuid NOT NULL REFERENCES account ON DELETE CASCADE,
+  created_at      timestamptz NOT NULL DEFAULT wall_now());
+CREATE INDEX account_credential_account ON account_credential (account_id);
+
+CREATE TABLE account_link (                         -- carries an account to another phone, once
+  link_id     text PRIMARY KEY,
+  account_id  uuid NOT NULL REFERENCES account ON DELETE CASCADE,
+  secret_hash bytea NOT NULL,
+  created_at  timestamptz NOT NULL DEFAULT wall_now(),
+  attempts    smallint NOT NULL DEFAULT 0,
+  used_at     timestamptz);
+CREATE INDEX account_link_account ON account_link (account_id);

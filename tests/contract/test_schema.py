@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from sqlalchemy.engine import make_url
 
-from api import schemas
+from api import schemas, schemas_account
 from api.database import (
     VERSION,
     DatabaseRefused,
@@ -169,7 +169,7 @@ async def test_words_are_the_same_in_sql_and_python(
     groups = await allowed("feed_authority", "field_group")
     assert groups == {field.group for field in FIELDS.values()}
     for column in ("platform", "kind"):
-        literal = schemas.DevicePut.__annotations__[column]
+        literal = schemas_account.DevicePut.__annotations__[column]
         assert await allowed("device", column) == set(get_args(literal))
 
 

@@ -1,40 +1,18 @@
 """The REST API over a real PostgreSQL, asked as a client would."""
 
-import asyncio
 import re
 import xml.etree.ElementTree
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import msgspec
 import pytest
 
-from api.database import create_schema
 from api.routes import OPERATIONS
 from api.schemas import LegState
 from tests.support.postgres import PostgresServer
-from tests.support.rest import NOW, TOKENS, World, at, keys, problem
-
-DEVICE = {"platform": "android", "kind": "fid", "target": "fid-of-a-phone"}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    postgres = PostgresServer(create_schema)
-    asyncio.run(postgres.start())
-    yield postgres
-    asyncio.run(postgres.stop())
-
-
-@pytest.fixture
-async def world(server: PostgresServer) -> AsyncIterator[World]:
-    async with server.database("rest") as dsn:
-        world = World(dsn)
-        yield world
-        await world.close()
-
+from tests.support.rest import DEVICE, NOW, TOKENS, World, at, keys, problem
 
 # Flights
 
@@ -242,144 +220,7 @@ async def test_every_operation_of_an_account_needs_its_credential(world: World) 
     assert accepted.status_code == 200
 
 
-# Follows
-
-
-async def test_legs_are_followed_listed_and_left(world: World) -> None:
-    first, second = await world.leg(1), await world.leg(2)
-    me, other = await world.account(), await world.account()
-    made = await world.client.put(f"/api/me/follows/{first}", headers=me)
-    assert made.status_code == 200
-    assert made.json()["leg_key"] == first
-    again = await world.client.put(f"/api/me/follows/{first}", headers=me)
-    assert again.json() == made.json()
-    await world.client.put(f"/api/me/follows/{second}", headers=me)
-    listed = (await world.client.get("/api/me/follows", headers=me)).json()
-    assert [item["leg_key"] for item in listed["items"]] == [second, first]
-    assert (await world.client.get("/api/me/follows", headers=other)).json() == {"items": []}
-    await world.client.delete(f"/api/me/follows/{first}", headers=other)
-    for _ in range(2):
-        gone = await world.client.delete(f"/api/me/follows/{first}", headers=me)
-        assert (gone.status_code, gone.content) == (204, b"")
-    listed = (await world.client.get("/api/me/follows", headers=me)).json()
-    assert [item["leg_key"] for item in listed["items"]] == [second]
-
-
-async def test_only_a_known_leg_can_be_followed(world: World) -> None:
-    me = await world.account()
-    unknown = "/api/me/follows/B69-2013-03-08-JFK-MCO"
-    problem(await world.client.put(unknown, headers=me), 404, "unknown-leg")
-    problem(await world.client.put("/api/me/follows/B69", headers=me), 400, "bad-leg-key")
-    problem(await world.client.delete("/api/me/follows/B69", headers=me), 400, "bad-leg-key")
-    assert (await world.client.delete(unknown, headers=me)).status_code == 204
-
-
-async def test_an_account_follows_at_most_200_legs_also_at_once(world: World) -> None:
-    me = await world.account()
-    made = [await world.leg(number) for number in range(1, 6)]
-    await world.write(
-        "INSERT INTO flight_leg (airline, flight_no, origin_date, dep_airport, arr_airport, std)"
-        " SELECT 'ZZ', n, '2026-03-01', 'JFK', 'MCO', wall_now() FROM generate_series(1, 198) n"
-    )
-    await world.write(
-        "INSERT INTO follow SELECT account_id, leg_id FROM account, flight_leg WHERE airline = 'ZZ'"
-    )
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(world.client.put(f"/api/me/follows/{key}", headers=me))
-            for key in made
-        ]
-    statuses = sorted(task.result().status_code for task in tasks)
-    assert statuses == [200, 200, 409, 409, 409]
-    refused = next(task.result() for task in tasks if task.result().status_code == 409)
-    problem(refused, 409, "too-many-follows")
-    ((count,),) = await world.rows("SELECT count(*) FROM follow")
-    assert count == 200
-
-
-# Devices
-
-
-async def test_a_device_is_registered_renewed_and_forgotten(world: World) -> None:
-    me, url = await world.account(), f"/api/me/devices/{uuid4()}"
-    made = await world.client.put(url, headers=me, json=DEVICE)
-    assert made.status_code == 200
-    assert "target" not in made.json()
-    await world.write("UPDATE device SET dead_at = wall_now(), dead_reason = 'gone'")
-    renewed = await world.client.put(url, headers=me, json=DEVICE | {"target": "another-target"})
-    assert renewed.json() == made.json()
-    assert await world.rows("SELECT target, dead_at, dead_reason FROM device") == [
-        ("another-target", None, None)
-    ]
-    for _ in range(2):
-        assert (await world.client.delete(url, headers=me)).status_code == 204
-    assert await world.rows("SELECT count(*) FROM device") == [(0,)]
-
-
-async def test_a_target_belongs_to_the_account_that_registered_it_last(world: World) -> None:
-    old, new, phone = await world.account(), await world.account(), uuid4()
-    await world.client.put(f"/api/me/devices/{uuid4()}", headers=old, json=DEVICE)
-    await world.client.put(f"/api/me/devices/{phone}", headers=new, json=DEVICE)
-    owner = "SELECT device_id FROM device"
-    assert await world.rows(owner) == [(phone,)]
-    moved = await world.client.put(f"/api/me/devices/{phone}", headers=old, json=DEVICE)
-    assert moved.status_code == 200
-    assert await world.rows(owner) == [(phone,)]
-    await world.client.delete(f"/api/me/devices/{phone}", headers=new)
-    assert await world.rows(owner) == [(phone,)]
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(
-                world.client.put(f"/api/me/devices/{uuid4()}", headers=who, json=DEVICE)
-            )
-            for who in (old, new, old, new)
-        ]
-    assert [task.result().status_code for task in tasks] == [200] * 4
-    assert len(await world.rows(owner)) == 1
-
-
-async def test_the_device_of_another_account_cannot_be_overwritten(world: World) -> None:
-    victim, thief, phone = await world.account(), await world.account(), uuid4()
-    await world.client.put(f"/api/me/devices/{phone}", headers=victim, json=DEVICE)
-    mine = DEVICE | {"target": "fid-of-the-thief"}
-    taken = await world.client.put(f"/api/me/devices/{phone}", headers=thief, json=mine)
-    problem(taken, 409, "device-id-taken")
-    await world.client.delete(f"/api/me/devices/{phone}", headers=thief)
-    assert await world.rows("SELECT target FROM device") == [(DEVICE["target"],)]
-
-
-async def test_an_account_has_at_most_10_devices(world: World) -> None:
-    me, urls = await world.account(), [f"/api/me/devices/{uuid4()}" for _ in range(11)]
-    answers = [
-        await world.client.put(url, headers=me, json=DEVICE | {"target": f"target-{n:04}"})
-        for n, url in enumerate(urls)
-    ]
-    assert [answer.status_code for answer in answers] == [200] * 10 + [409]
-    problem(answers[-1], 409, "too-many-devices")
-    again = await world.client.put(urls[0], headers=me, json=DEVICE)
-    assert again.status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("change", "pointer"),
-    [
-        ({"platform": "pager"}, "/platform"),
-        ({"kind": None}, "/kind"),
-        ({"target": "short"}, "/target"),
-        ({"target": "x" * 1025}, "/target"),
-        ({"target": "with a blank"}, "/target"),
-        ({"target": "with-a-zero-\0"}, "/target"),
-        ({"target": "with-a-line\n"}, "/target"),
-        ({"account_id": "0"}, "/account_id"),
-    ],
-)
-async def test_a_fault_in_a_body_has_its_place(
-    world: World, change: dict[str, Any], pointer: str
-) -> None:
-    url = f"/api/me/devices/{uuid4()}"
-    answer = await world.client.put(url, headers=await world.account(), json=DEVICE | change)
-    details = problem(answer, 422, "bad-body")
-    assert [fault["pointer"] for fault in details["errors"]] == [pointer]
+# Bodies
 
 
 async def test_bodies_are_json_and_small(world: World) -> None:
@@ -450,10 +291,12 @@ async def test_a_fault_of_ours_tells_nothing_of_the_inside(world: World) -> None
         assert inside not in answer.text
 
 
-async def test_a_database_that_is_away_is_a_503(world: World, server: PostgresServer) -> None:
+async def test_a_database_that_is_away_is_a_503(
+    world: World, postgres_server: PostgresServer
+) -> None:
     await world.leg(1)
     ((name,),) = await world.rows("SELECT current_database()")
-    await server.drop_database(name)
+    await postgres_server.drop_database(name)
     for _ in range(3):
         answer = await world.client.get("/api/flights?airport=JFK")
         problem(answer, 503, "database-away")

@@ -1,8 +1,10 @@
 """The REST API over a database of its own, asked as a client would."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import httpx2
 from sqlalchemy import text
 from starlette.applications import Starlette
@@ -16,27 +18,36 @@ from api.feed import Patch, PatchKey
 from api.ingest import Ingest
 from api.problems import exception_handlers
 from api.routes import routes
+from realtime.receipts import Receipts
 from realtime.settings import Settings
 from realtime.tokens import Tokens
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 DAY = (NOW + timedelta(hours=1)).date()
 TOKENS = Tokens("secret of the tests")
+DEVICE = {"platform": "android", "kind": "fid", "target": "fid-of-a-phone"}
 
 
 class World:
     """A database, the API over it, and a client."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, pool: "asyncpg.Pool[asyncpg.Record] | None" = None) -> None:
+        self.pool = pool
         self.engine = open_engine(dsn)
         self.ingest = Ingest(self.engine, lambda: None)
         settings = Settings(public_url="https://gates.example")
-        api = Api(open_sessions(self.engine), TOKENS, settings, self.ingest)
+        api = Api(open_sessions(self.engine), TOKENS, settings, self.ingest, self.settle)
         app = Starlette(
             routes=[Route("/breaks", breaks), *routes(api)], exception_handlers=exception_handlers
         )
         transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
         self.client = httpx2.AsyncClient(transport=transport, base_url="http://test")
+
+    async def settle(
+        self, account_id: str, epoch: str, attentive: bool, legs: Mapping[str, int]
+    ) -> int:
+        assert self.pool is not None
+        return await Receipts(self.pool).settle(account_id, epoch, attentive, legs)
 
     async def close(self) -> None:
         await self.client.aclose()

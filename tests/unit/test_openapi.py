@@ -10,7 +10,8 @@ import pytest
 from api.openapi import document
 from api.problems import invalid
 from api.routes import OPERATIONS
-from api.schemas import DevicePut, FlightsQuery, LegState
+from api.schemas import FlightsQuery, LegState
+from api.schemas_account import DevicePut
 
 DOCUMENT = msgspec.json.decode(msgspec.json.encode(document(OPERATIONS, "1.2.3")))
 DESCRIBED = [

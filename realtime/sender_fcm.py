@@ -1,7 +1,6 @@
 """Notices to phones and browsers by Firebase Cloud Messaging; the only importer of its SDK."""
 
 import asyncio
-import hashlib
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from google.oauth2.service_account import Credentials as ServiceAccount
 from requests.exceptions import RequestException
 
 from realtime.sender import Notice, Outcome, Sent, Target
+from realtime.sender_payload import LIMIT, payload, size, topic
 
 AT_ONCE = 90  # above about 100 streams on its one connection the SDK's client begins to fail
 HTTP_TIMEOUT = 10.0
@@ -156,49 +156,35 @@ def retry_after(error: exceptions.FirebaseError) -> float | None:
 
 
 def fcm_message(target: Target, notice: Notice, now: float) -> messaging.Message:
-    """The push for one target; a later one about the same leg replaces it on the device."""
+    """The push for one target; a later one with the same tag replaces it on the device."""
     ttl = min(max(notice.ttl, 1), MAX_TTL)
     expires = str(int(now + ttl))
-    push = messaging.Message(data=payload(notice, expires))
+    told = payload(notice, expires)
+    if size(told) > LIMIT:
+        raise ValueError(f"{size(told)} bytes are more than {LIMIT}")
+    push = messaging.Message(data=told)
     # Not by the constructor: it warns that tokens are deprecated, and old apps still have them.
     setattr(push, target.kind, target.target)
-    topic = hashlib.sha256(notice.leg_key.encode()).hexdigest()[:32]
     match target.platform:
         case "android":
-            # No collapse_key: a device keeps four of them only, and which is undefined.
-            push.android = messaging.AndroidConfig(
-                priority="high" if notice.urgent else "normal", ttl=timedelta(seconds=ttl)
-            )
+            # No collapse_key: a device keeps four of them only, and which is undefined. High also
+            # for what is not urgent: each is shown, and normal ones wait while the phone sleeps.
+            push.android = messaging.AndroidConfig(priority="high", ttl=timedelta(seconds=ttl))
         case "ios":
-            push.apns = apns(notice, topic, expires)
+            push.apns = apns(notice, expires)
         case _:
             urgency = "high" if notice.urgent else "normal"
             push.webpush = messaging.WebpushConfig(
-                headers={"Topic": topic, "TTL": str(ttl), "Urgency": urgency}
+                headers={"Topic": topic(notice), "TTL": str(ttl), "Urgency": urgency}
             )
     return push
 
 
-def payload(notice: Notice, expires: str) -> dict[str, str]:
-    """What the device gets to know, all strings; `exp` is wall time in Unix seconds."""
-    return {
-        "id": notice.id,
-        "leg": notice.leg_key,
-        "v": str(notice.version),
-        "kinds": ",".join(notice.kinds),
-        "title": notice.title,
-        "body": notice.body,
-        "tag": notice.leg_key,
-        "exp": expires,
-        "url": f"/f/{notice.leg_key}",
-    }
-
-
-def apns(notice: Notice, topic: str, expires: str) -> messaging.APNSConfig:
+def apns(notice: Notice, expires: str) -> messaging.APNSConfig:
     """An alert that the app's extension may drop or reword before it is shown."""
     return messaging.APNSConfig(
         headers={
-            "apns-collapse-id": topic,
+            "apns-collapse-id": topic(notice),
             "apns-expiration": expires,
             "apns-priority": "10" if notice.urgent else "5",
             "apns-push-type": "alert",

@@ -15,10 +15,12 @@ from structlog.testing import capture_logs
 from realtime.sender import Notice, Outcome, Sender, Sent, Target
 from realtime.sender_fcm import AT_ONCE, FcmSender
 from realtime.sender_log import LogSender
+from realtime.sender_payload import payload, size
 from tests.support.fcm import FcmDouble
 
 KEY = "B69-2013-03-08-JFK-MCO"
-TOPIC = hashlib.sha256(KEY.encode()).hexdigest()[:32]
+TAG = f"{KEY}:gate_changed"
+TOPIC = hashlib.sha256(TAG.encode()).hexdigest()[:32]
 
 
 def notice(**changed: Any) -> Notice:
@@ -159,30 +161,39 @@ async def test_an_answer_that_does_not_come_is_a_retry(
 
 async def test_the_payload_says_all_in_strings(fcm_sender: FcmSender, fcm: FcmDouble) -> None:
     begun = int(time.time())
-    await send_one(fcm_sender, target("ok"), notice(kinds=("cancelled", "gate_changed")))
+    known = {"at": "2013-03-08T22:10:00Z", "old": "18", "new": "22", "silent": True}
+    said = notice(kinds=("cancelled", "gate_changed"), **known)
+    await send_one(fcm_sender, target("ok"), said)
     (push,) = await fcm.accepted()
     expires = int(push["data"].pop("exp"))
     assert begun + 600 <= expires <= int(time.time()) + 600
     assert push["data"] == {
         "id": "e:7",
         "leg": KEY,
-        "v": "3",
+        "number": "B6 9",
+        "kind": "cancelled",
         "kinds": "cancelled,gate_changed",
+        "version": "3",
+        "v": "3",
+        "at": "2013-03-08T22:10:00Z",
+        "old": "18",
+        "new": "22",
+        "silent": "1",
         "title": "B6 9: gate now 22",
         "body": "B6 9 to Orlando leaves at 18:53 from gate 22, not 18.",
-        "tag": KEY,
+        "tag": f"{KEY}:cancelled",
         "url": f"/f/{KEY}",
     }
     assert "notification" not in push
 
 
-@pytest.mark.parametrize(("urgent", "priority"), [(True, "high"), (False, "normal")])
+@pytest.mark.parametrize("urgent", [True, False])
 async def test_android_gets_a_message_that_is_never_collapsed(
-    fcm_sender: FcmSender, fcm: FcmDouble, urgent: bool, priority: str
+    fcm_sender: FcmSender, fcm: FcmDouble, urgent: bool
 ) -> None:
     await send_one(fcm_sender, target("ok", "android"), notice(urgent=urgent))
     (push,) = await fcm.accepted()
-    assert push["android"] == {"priority": priority, "ttl": "600s"}
+    assert push["android"] == {"priority": "high", "ttl": "600s"}
     assert not push.keys() & {"apns", "webpush"}
 
 
@@ -227,6 +238,19 @@ async def test_a_life_is_at_least_a_second_and_at_most_four_weeks(
         await send_one(fcm_sender, target("ok"), notice(ttl=ttl))
     lives = [push["webpush"]["headers"]["TTL"] for push in await fcm.accepted()]
     assert lives == ["1", "2419200"]
+
+
+async def test_a_push_beyond_the_limit_is_refused_here(
+    fcm_sender: FcmSender, fcm: FcmDouble
+) -> None:
+    """Bytes count, not characters; the double refuses what is above the limit too."""
+    room = 4096 - size(payload(notice(body=""), str(int(time.time()))))
+    with capture_logs() as lines:
+        fits = await send_one(fcm_sender, target("ok"), notice(body="é" * (room // 2)))
+        above = await send_one(fcm_sender, target("ok"), notice(body="é" * (room // 2 + 1)))
+    assert (fits.outcome, above.outcome) == (Outcome.ACCEPTED, Outcome.REFUSED)
+    assert [line["event"] for line in lines] == ["not a valid push"]
+    assert len(await fcm.requests()) == 1
 
 
 async def test_fids_and_tokens_are_targets_of_their_own_kind(

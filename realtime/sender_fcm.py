@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import firebase_admin
 import structlog
-from firebase_admin import credentials, exceptions, messaging
+from firebase_admin import _http_client, _retry, credentials, exceptions, messaging
 from google.auth.credentials import Credentials
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import Request
@@ -19,14 +19,16 @@ from google.oauth2.service_account import Credentials as ServiceAccount
 from requests.exceptions import RequestException
 
 from realtime.sender import Notice, Outcome, Sent, Target
+from realtime.sender_gate import Breaker, Pause
 from realtime.sender_payload import LIMIT, payload, size, topic
 
 AT_ONCE = 90  # above about 100 streams on its one connection the SDK's client begins to fail
 HTTP_TIMEOUT = 10.0
-SEND_DEADLINE = 15.0  # the SDK repeats a 503 four times by itself
+SEND_DEADLINE = 15.0
 RENEW_BEFORE = timedelta(minutes=6)
 MAX_TTL = 28 * 86_400
 QUOTA_PAUSE = 60.0
+PROJECT_PAUSE = BREAKER_PAUSE = 60.0
 
 
 class HeldToken(Credentials):
@@ -73,6 +75,16 @@ class FcmSender:
         # The SDK has no setting for the address; this sets it for one app only.
         self._service = messaging._get_messaging_service(self._app)
         self._service._fcm_url = f"{url}/v1/projects/{certificate.project_id}/messages:send"
+        # The SDK would repeat a 503 at once, four times, and a 401 twice: the notifier repeats.
+        client = _http_client.HttpxAsyncClient(
+            credential=self._token,
+            retry_config=_retry.HttpxRetry(max_retries=0),
+            timeout=HTTP_TIMEOUT,
+        )
+        client.async_client.auth._max_refresh_attempts = 0
+        self._service._async_client = client
+        self.pause = Pause()
+        self.breaker = Breaker()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._renewing = asyncio.Lock()
 
@@ -110,6 +122,8 @@ class FcmSender:
 
     async def _send(self, target: Target, notice: Notice) -> Sent:
         async with self._slots:
+            if left := self.pause.left():
+                return Sent(Outcome.RETRY, self.pause.reason, left)
             try:
                 async with asyncio.timeout(SEND_DEADLINE):
                     batch = await messaging.send_each_async(
@@ -118,14 +132,35 @@ class FcmSender:
             except TimeoutError:
                 return Sent(Outcome.RETRY, "no answer")
             except exceptions.FirebaseError as error:
-                return outcome(error)
+                return self._judge(error)
             except ValueError as error:
                 structlog.get_logger().error("not a valid push", id=notice.id, error=str(error))
                 return Sent(Outcome.REFUSED, f"not valid: {error}")
         (answer,) = batch.responses
         if answer.success:
+            self.breaker.note(dead=False)
             return Sent(Outcome.ACCEPTED, answer.message_id)
-        return outcome(answer.exception)
+        return self._judge(answer.exception)
+
+    def _judge(self, error: exceptions.FirebaseError) -> Sent:
+        """The outcome of a fault, and what it means for the sends that follow."""
+        sent = outcome(error)
+        match error:
+            case messaging.UnregisteredError() | exceptions.InvalidArgumentError():
+                self.breaker.note(dead=True)
+            case messaging.SenderIdMismatchError():
+                self.breaker.note(dead=True)
+            case exceptions.ResourceExhaustedError():
+                self.pause.begin(sent.retry_after or QUOTA_PAUSE, "the quota is used up")
+            case exceptions.NotFoundError():
+                self.pause.begin(PROJECT_PAUSE, "FCM does not know the project")
+            case messaging.ThirdPartyAuthError():
+                pass  # Apple's key of the project, not our token
+            case exceptions.UnauthenticatedError():
+                self._token.refused = True
+        if sent.outcome is Outcome.GONE and self.breaker.is_open():
+            return Sent(Outcome.RETRY, f"{sent.detail}, not believed", BREAKER_PAUSE)
+        return sent
 
 
 def outcome(error: exceptions.FirebaseError) -> Sent:
@@ -142,7 +177,7 @@ def outcome(error: exceptions.FirebaseError) -> Sent:
         case exceptions.NotFoundError():
             # Not about the target: the project or the address is wrong.
             structlog.get_logger().error("FCM does not know the project", error=detail)
-            return Sent(Outcome.RETRY, detail)
+            return Sent(Outcome.RETRY, detail, PROJECT_PAUSE)
         case exceptions.ResourceExhaustedError():
             return Sent(Outcome.RETRY, detail, retry_after(error) or QUOTA_PAUSE)
     return Sent(Outcome.RETRY, detail, retry_after(error))

@@ -105,7 +105,7 @@ async def test_a_printed_notice_has_its_words_and_its_target() -> None:
     [
         ("ok", Outcome.ACCEPTED, None, ""),
         ("unreg", Outcome.GONE, None, ""),
-        ("missing", Outcome.RETRY, None, "FCM does not know the project"),
+        ("missing", Outcome.RETRY, 60.0, "FCM does not know the project"),
         ("invalid", Outcome.REFUSED, None, ""),
         ("sender", Outcome.REFUSED, None, "the target belongs to another project"),
         ("quota", Outcome.RETRY, 2.0, ""),
@@ -113,7 +113,7 @@ async def test_a_printed_notice_has_its_words_and_its_target() -> None:
         ("html", Outcome.RETRY, None, ""),
         ("unavail", Outcome.RETRY, 1.0, ""),
         ("internal", Outcome.RETRY, None, ""),
-        ("flaky", Outcome.ACCEPTED, None, ""),
+        ("flaky", Outcome.RETRY, 1.0, ""),
     ],
 )
 async def test_what_each_answer_means(
@@ -130,16 +130,45 @@ async def test_what_each_answer_means(
     assert sent.detail
 
 
+@pytest.mark.parametrize("word", ["unavail", "internal", "quota", "apns"])
+async def test_the_sdk_repeats_nothing_by_itself(
+    fcm_sender: FcmSender, fcm: FcmDouble, word: str
+) -> None:
+    assert (await send_one(fcm_sender, target(word))).outcome is Outcome.RETRY
+    assert len(await fcm.requests()) == 1
+
+
+@pytest.mark.parametrize(("word", "least"), [("quota", 1.5), ("missing", 55.0)])
+async def test_one_answer_pauses_the_whole_sender(
+    fcm_sender: FcmSender, fcm: FcmDouble, word: str, least: float
+) -> None:
+    await send_one(fcm_sender, target(word))
+    sent = await send_one(fcm_sender, target("ok"))
+    assert sent.outcome is Outcome.RETRY
+    assert sent.retry_after is not None
+    assert sent.retry_after > least
+    assert len(await fcm.requests()) == 1
+    if word == "quota":
+        await asyncio.sleep(sent.retry_after)
+        assert (await send_one(fcm_sender, target("ok"))).outcome is Outcome.ACCEPTED
+
+
+async def test_a_wrong_project_does_not_wipe_the_targets(fcm_sender: FcmSender) -> None:
+    with capture_logs() as lines:
+        sent = await fcm_sender.send([(target("unreg"), notice())] * 300)
+    gone = [answer for answer in sent if answer.outcome is Outcome.GONE]
+    assert len(gone) == 199
+    assert {answer.outcome for answer in sent} == {Outcome.GONE, Outcome.RETRY}
+    assert [line["log_level"] for line in lines] == ["error"]
+
+
 async def test_a_batch_keeps_the_outcomes_apart(fcm_sender: FcmSender, fcm: FcmDouble) -> None:
-    words = ["ok", "unreg", "quota", "invalid", "sender", "missing"] * 40
+    words = ["ok"] * 20 + ["ok", "ok", "unreg", "unavail", "ok"] * 40
     sent = await fcm_sender.send([(target(word), notice()) for word in words])
     expected = {
         "ok": Outcome.ACCEPTED,
         "unreg": Outcome.GONE,
-        "quota": Outcome.RETRY,
-        "invalid": Outcome.REFUSED,
-        "sender": Outcome.REFUSED,
-        "missing": Outcome.RETRY,
+        "unavail": Outcome.RETRY,
     }
     assert [answer.outcome for answer in sent] == [expected[word] for word in words]
     requests = await fcm.requests()

@@ -98,9 +98,16 @@ class FcmSender:
         fault = await self._renew_token()
         if fault is not None:
             return [fault] * len(sends)
+        answers: dict[int, Sent] = {}
+
+        async def send_chain(chain: list[int]) -> None:
+            for number in chain:
+                answers[number] = await self._send(*sends[number])
+
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._send(*pair), name="fcm send") for pair in sends]
-        return [task.result() for task in tasks]
+            for chain in chains(sends):
+                group.create_task(send_chain(chain), name="fcm send")
+        return [answers[number] for number in range(len(sends))]
 
     async def close(self) -> None:
         """Close the connection and give the app object back."""
@@ -161,6 +168,18 @@ class FcmSender:
         if sent.outcome is Outcome.GONE and self.breaker.is_open():
             return Sent(Outcome.RETRY, f"{sent.detail}, not believed", BREAKER_PAUSE)
         return sent
+
+
+def chains(sends: Sequence[tuple[Target, Notice]]) -> list[list[int]]:
+    """Which sends wait for each other: versions of one tag on one target. Urgent chains first."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for number, (target, notice) in enumerate(sends):
+        found.setdefault((target.target, notice.tag), []).append(number)
+    for chain in found.values():
+        chain.sort(key=lambda number: sends[number][1].version)
+    return sorted(
+        found.values(), key=lambda chain: not any(sends[number][1].urgent for number in chain)
+    )
 
 
 def outcome(error: exceptions.FirebaseError) -> Sent:

@@ -162,6 +162,23 @@ async def test_a_wrong_project_does_not_wipe_the_targets(fcm_sender: FcmSender) 
     assert [line["log_level"] for line in lines] == ["error"]
 
 
+async def test_versions_of_a_tag_wait_for_each_other_and_urgent_ones_go_first(
+    fcm_sender: FcmSender, fcm: FcmDouble
+) -> None:
+    sends = [
+        (Target("d", "web", "fid", f"ok-{number}"), notice(urgent=False)) for number in range(95)
+    ]
+    sends += [(target("ok"), notice(version=version)) for version in (3, 2, 1)]
+    sent = await fcm_sender.send(sends)
+    assert {answer.outcome for answer in sent} == {Outcome.ACCEPTED}
+    requests = [request["target"] for request in await fcm.requests()]
+    assert requests[0] == "ok-target"
+    mine = [push for push in await fcm.accepted() if push["fid"] == "ok-target"]
+    assert [push["data"]["v"] for push in mine] == ["1", "2", "3"]
+    names = [answer.detail for answer in sent[-3:]]
+    assert names == [push["name"] for push in reversed(mine)]
+
+
 async def test_a_batch_keeps_the_outcomes_apart(fcm_sender: FcmSender, fcm: FcmDouble) -> None:
     words = ["ok"] * 20 + ["ok", "ok", "unreg", "unavail", "ok"] * 40
     sent = await fcm_sender.send([(target(word), notice()) for word in words])

@@ -56,10 +56,12 @@ class Breaker:
         while self._answers and self._answers[0][0] < start:
             self._dead -= self._answers.popleft()[1]
         count = len(self._answers)
-        if count >= LEAST or not count:
-            opened = self._dead > SHARE * count
-            if opened and not self.open:
-                structlog.get_logger().error(
-                    "too many targets are called dead: none is given up", dead=self._dead, of=count
-                )
-            self.open = opened
+        too_many = self._dead > SHARE * count
+        if self.open:
+            # Silence proves nothing: only answers that are well close it.
+            self.open = too_many or not count
+        elif too_many and count >= LEAST:
+            self.open = True
+            structlog.get_logger().error(
+                "too many targets are called dead: none is given up", dead=self._dead, of=count
+            )

@@ -18,7 +18,6 @@ async def test_a_wrong_project_costs_at_most_200_targets(
     pool: "Pool[asyncpg.Record]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("realtime.sender_fcm.BREAKER_PAUSE", 0.2)
-    monkeypatch.setattr("realtime.sender_gate.WINDOW", 2.0)
     (leg_id,) = await add_legs(pool)
     for number in range(PEOPLE):
         await add_person(pool, leg_id, f"ok-phone-{number}")

@@ -27,6 +27,16 @@ class Notice(Struct, frozen=True):
     body: str
     urgent: bool
     ttl: int  # seconds until the fact is of no use
+    number: str = ""  # as passengers know it; empty: the one in the leg key
+    at: str = ""  # when the fact became known
+    old: str = ""
+    new: str = ""
+    silent: bool = False  # another device of the account has already shown it
+
+    @property
+    def tag(self) -> str:
+        """What a later notice replaces on a device: the most important kind of one leg."""
+        return f"{self.leg_key}:{self.kinds[0] if self.kinds else ''}"
 
 
 class Outcome(Enum):

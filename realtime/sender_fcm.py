@@ -1,7 +1,6 @@
 """Notices to phones and browsers by Firebase Cloud Messaging; the only importer of its SDK."""
 
 import asyncio
-import hashlib
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any, Self
 
 import firebase_admin
 import structlog
-from firebase_admin import credentials, exceptions, messaging
+from firebase_admin import _http_client, _retry, credentials, exceptions, messaging
 from google.auth.credentials import Credentials
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import Request
@@ -20,13 +19,16 @@ from google.oauth2.service_account import Credentials as ServiceAccount
 from requests.exceptions import RequestException
 
 from realtime.sender import Notice, Outcome, Sent, Target
+from realtime.sender_gate import Breaker, Pause
+from realtime.sender_payload import LIMIT, payload, size, topic
 
 AT_ONCE = 90  # above about 100 streams on its one connection the SDK's client begins to fail
 HTTP_TIMEOUT = 10.0
-SEND_DEADLINE = 15.0  # the SDK repeats a 503 four times by itself
+SEND_DEADLINE = 15.0
 RENEW_BEFORE = timedelta(minutes=6)
 MAX_TTL = 28 * 86_400
 QUOTA_PAUSE = 60.0
+PROJECT_PAUSE = BREAKER_PAUSE = 60.0
 
 
 class HeldToken(Credentials):
@@ -73,6 +75,16 @@ class FcmSender:
         # The SDK has no setting for the address; this sets it for one app only.
         self._service = messaging._get_messaging_service(self._app)
         self._service._fcm_url = f"{url}/v1/projects/{certificate.project_id}/messages:send"
+        # The SDK would repeat a 503 at once, four times, and a 401 twice: the notifier repeats.
+        client = _http_client.HttpxAsyncClient(
+            credential=self._token,
+            retry_config=_retry.HttpxRetry(max_retries=0),
+            timeout=HTTP_TIMEOUT,
+        )
+        client.async_client.auth._max_refresh_attempts = 0
+        self._service._async_client = client
+        self.pause = Pause()
+        self.breaker = Breaker()
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._renewing = asyncio.Lock()
 
@@ -86,9 +98,16 @@ class FcmSender:
         fault = await self._renew_token()
         if fault is not None:
             return [fault] * len(sends)
+        answers: dict[int, Sent] = {}
+
+        async def send_chain(chain: list[int]) -> None:
+            for number in chain:
+                answers[number] = await self._send(*sends[number])
+
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._send(*pair), name="fcm send") for pair in sends]
-        return [task.result() for task in tasks]
+            for chain in chains(sends):
+                group.create_task(send_chain(chain), name="fcm send")
+        return [answers[number] for number in range(len(sends))]
 
     async def close(self) -> None:
         """Close the connection and give the app object back."""
@@ -110,6 +129,8 @@ class FcmSender:
 
     async def _send(self, target: Target, notice: Notice) -> Sent:
         async with self._slots:
+            if left := self.pause.left():
+                return Sent(Outcome.RETRY, self.pause.reason, left)
             try:
                 async with asyncio.timeout(SEND_DEADLINE):
                     batch = await messaging.send_each_async(
@@ -118,14 +139,47 @@ class FcmSender:
             except TimeoutError:
                 return Sent(Outcome.RETRY, "no answer")
             except exceptions.FirebaseError as error:
-                return outcome(error)
+                return self._judge(error)
             except ValueError as error:
                 structlog.get_logger().error("not a valid push", id=notice.id, error=str(error))
                 return Sent(Outcome.REFUSED, f"not valid: {error}")
         (answer,) = batch.responses
         if answer.success:
+            self.breaker.note(dead=False)
             return Sent(Outcome.ACCEPTED, answer.message_id)
-        return outcome(answer.exception)
+        return self._judge(answer.exception)
+
+    def _judge(self, error: exceptions.FirebaseError) -> Sent:
+        """The outcome of a fault, and what it means for the sends that follow."""
+        sent = outcome(error)
+        match error:
+            case messaging.UnregisteredError() | exceptions.InvalidArgumentError():
+                self.breaker.note(dead=True)
+            case messaging.SenderIdMismatchError():
+                self.breaker.note(dead=True)
+            case exceptions.ResourceExhaustedError():
+                self.pause.begin(sent.retry_after or QUOTA_PAUSE, "the quota is used up")
+            case exceptions.NotFoundError():
+                self.pause.begin(PROJECT_PAUSE, "FCM does not know the project")
+            case messaging.ThirdPartyAuthError():
+                pass  # Apple's key of the project, not our token
+            case exceptions.UnauthenticatedError():
+                self._token.refused = True
+        if sent.outcome is Outcome.GONE and self.breaker.is_open():
+            return Sent(Outcome.RETRY, f"{sent.detail}, not believed", BREAKER_PAUSE)
+        return sent
+
+
+def chains(sends: Sequence[tuple[Target, Notice]]) -> list[list[int]]:
+    """Which sends wait for each other: versions of one tag on one target. Urgent chains first."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for number, (target, notice) in enumerate(sends):
+        found.setdefault((target.target, notice.tag), []).append(number)
+    for chain in found.values():
+        chain.sort(key=lambda number: sends[number][1].version)
+    return sorted(
+        found.values(), key=lambda chain: not any(sends[number][1].urgent for number in chain)
+    )
 
 
 def outcome(error: exceptions.FirebaseError) -> Sent:
@@ -142,7 +196,7 @@ def outcome(error: exceptions.FirebaseError) -> Sent:
         case exceptions.NotFoundError():
             # Not about the target: the project or the address is wrong.
             structlog.get_logger().error("FCM does not know the project", error=detail)
-            return Sent(Outcome.RETRY, detail)
+            return Sent(Outcome.RETRY, detail, PROJECT_PAUSE)
         case exceptions.ResourceExhaustedError():
             return Sent(Outcome.RETRY, detail, retry_after(error) or QUOTA_PAUSE)
     return Sent(Outcome.RETRY, detail, retry_after(error))
@@ -156,49 +210,35 @@ def retry_after(error: exceptions.FirebaseError) -> float | None:
 
 
 def fcm_message(target: Target, notice: Notice, now: float) -> messaging.Message:
-    """The push for one target; a later one about the same leg replaces it on the device."""
+    """The push for one target; a later one with the same tag replaces it on the device."""
     ttl = min(max(notice.ttl, 1), MAX_TTL)
     expires = str(int(now + ttl))
-    push = messaging.Message(data=payload(notice, expires))
+    told = payload(notice, expires)
+    if size(told) > LIMIT:
+        raise ValueError(f"{size(told)} bytes are more than {LIMIT}")
+    push = messaging.Message(data=told)
     # Not by the constructor: it warns that tokens are deprecated, and old apps still have them.
     setattr(push, target.kind, target.target)
-    topic = hashlib.sha256(notice.leg_key.encode()).hexdigest()[:32]
     match target.platform:
         case "android":
-            # No collapse_key: a device keeps four of them only, and which is undefined.
-            push.android = messaging.AndroidConfig(
-                priority="high" if notice.urgent else "normal", ttl=timedelta(seconds=ttl)
-            )
+            # No collapse_key: a device keeps four of them only, and which is undefined. High also
+            # for what is not urgent: each is shown, and normal ones wait while the phone sleeps.
+            push.android = messaging.AndroidConfig(priority="high", ttl=timedelta(seconds=ttl))
         case "ios":
-            push.apns = apns(notice, topic, expires)
+            push.apns = apns(notice, expires)
         case _:
             urgency = "high" if notice.urgent else "normal"
             push.webpush = messaging.WebpushConfig(
-                headers={"Topic": topic, "TTL": str(ttl), "Urgency": urgency}
+                headers={"Topic": topic(notice), "TTL": str(ttl), "Urgency": urgency}
             )
     return push
 
 
-def payload(notice: Notice, expires: str) -> dict[str, str]:
-    """What the device gets to know, all strings; `exp` is wall time in Unix seconds."""
-    return {
-        "id": notice.id,
-        "leg": notice.leg_key,
-        "v": str(notice.version),
-        "kinds": ",".join(notice.kinds),
-        "title": notice.title,
-        "body": notice.body,
-        "tag": notice.leg_key,
-        "exp": expires,
-        "url": f"/f/{notice.leg_key}",
-    }
-
-
-def apns(notice: Notice, topic: str, expires: str) -> messaging.APNSConfig:
+def apns(notice: Notice, expires: str) -> messaging.APNSConfig:
     """An alert that the app's extension may drop or reword before it is shown."""
     return messaging.APNSConfig(
         headers={
-            "apns-collapse-id": topic,
+            "apns-collapse-id": topic(notice),
             "apns-expiration": expires,
             "apns-priority": "10" if notice.urgent else "5",
             "apns-push-type": "alert",

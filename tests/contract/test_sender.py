@@ -15,10 +15,12 @@ from structlog.testing import capture_logs
 from realtime.sender import Notice, Outcome, Sender, Sent, Target
 from realtime.sender_fcm import AT_ONCE, FcmSender
 from realtime.sender_log import LogSender
+from realtime.sender_payload import payload, size
 from tests.support.fcm import FcmDouble
 
 KEY = "B69-2013-03-08-JFK-MCO"
-TOPIC = hashlib.sha256(KEY.encode()).hexdigest()[:32]
+TAG = f"{KEY}:gate_changed"
+TOPIC = hashlib.sha256(TAG.encode()).hexdigest()[:32]
 
 
 def notice(**changed: Any) -> Notice:
@@ -104,7 +106,7 @@ async def test_a_printed_notice_has_its_words_and_not_its_target() -> None:
     [
         ("ok", Outcome.ACCEPTED, None, ""),
         ("unreg", Outcome.GONE, None, ""),
-        ("missing", Outcome.RETRY, None, "FCM does not know the project"),
+        ("missing", Outcome.RETRY, 60.0, "FCM does not know the project"),
         ("invalid", Outcome.REFUSED, None, ""),
         ("sender", Outcome.REFUSED, None, "the target belongs to another project"),
         ("quota", Outcome.RETRY, 2.0, ""),
@@ -112,7 +114,7 @@ async def test_a_printed_notice_has_its_words_and_not_its_target() -> None:
         ("html", Outcome.RETRY, None, ""),
         ("unavail", Outcome.RETRY, 1.0, ""),
         ("internal", Outcome.RETRY, None, ""),
-        ("flaky", Outcome.ACCEPTED, None, ""),
+        ("flaky", Outcome.RETRY, 1.0, ""),
     ],
 )
 async def test_what_each_answer_means(
@@ -129,16 +131,62 @@ async def test_what_each_answer_means(
     assert sent.detail
 
 
+@pytest.mark.parametrize("word", ["unavail", "internal", "quota", "apns"])
+async def test_the_sdk_repeats_nothing_by_itself(
+    fcm_sender: FcmSender, fcm: FcmDouble, word: str
+) -> None:
+    assert (await send_one(fcm_sender, target(word))).outcome is Outcome.RETRY
+    assert len(await fcm.requests()) == 1
+
+
+@pytest.mark.parametrize(("word", "least"), [("quota", 1.5), ("missing", 55.0)])
+async def test_one_answer_pauses_the_whole_sender(
+    fcm_sender: FcmSender, fcm: FcmDouble, word: str, least: float
+) -> None:
+    await send_one(fcm_sender, target(word))
+    sent = await send_one(fcm_sender, target("ok"))
+    assert sent.outcome is Outcome.RETRY
+    assert sent.retry_after is not None
+    assert sent.retry_after > least
+    assert len(await fcm.requests()) == 1
+    if word == "quota":
+        await asyncio.sleep(sent.retry_after)
+        assert (await send_one(fcm_sender, target("ok"))).outcome is Outcome.ACCEPTED
+
+
+async def test_a_wrong_project_does_not_wipe_the_targets(fcm_sender: FcmSender) -> None:
+    with capture_logs() as lines:
+        sent = await fcm_sender.send([(target("unreg"), notice())] * 300)
+    gone = [answer for answer in sent if answer.outcome is Outcome.GONE]
+    assert len(gone) == 199
+    assert {answer.outcome for answer in sent} == {Outcome.GONE, Outcome.RETRY}
+    assert [line["log_level"] for line in lines] == ["error"]
+
+
+async def test_versions_of_a_tag_wait_for_each_other_and_urgent_ones_go_first(
+    fcm_sender: FcmSender, fcm: FcmDouble
+) -> None:
+    sends = [
+        (Target("d", "web", "fid", f"ok-{number}"), notice(urgent=False)) for number in range(95)
+    ]
+    sends += [(target("ok"), notice(version=version)) for version in (3, 2, 1)]
+    sent = await fcm_sender.send(sends)
+    assert {answer.outcome for answer in sent} == {Outcome.ACCEPTED}
+    requests = [request["target"] for request in await fcm.requests()]
+    assert requests[0] == "ok-target"
+    mine = [push for push in await fcm.accepted() if push["fid"] == "ok-target"]
+    assert [push["data"]["v"] for push in mine] == ["1", "2", "3"]
+    names = [answer.detail for answer in sent[-3:]]
+    assert names == [push["name"] for push in reversed(mine)]
+
+
 async def test_a_batch_keeps_the_outcomes_apart(fcm_sender: FcmSender, fcm: FcmDouble) -> None:
-    words = ["ok", "unreg", "quota", "invalid", "sender", "missing"] * 40
+    words = ["ok"] * 20 + ["ok", "ok", "unreg", "unavail", "ok"] * 40
     sent = await fcm_sender.send([(target(word), notice()) for word in words])
     expected = {
         "ok": Outcome.ACCEPTED,
         "unreg": Outcome.GONE,
-        "quota": Outcome.RETRY,
-        "invalid": Outcome.REFUSED,
-        "sender": Outcome.REFUSED,
-        "missing": Outcome.RETRY,
+        "unavail": Outcome.RETRY,
     }
     assert [answer.outcome for answer in sent] == [expected[word] for word in words]
     requests = await fcm.requests()
@@ -160,30 +208,39 @@ async def test_an_answer_that_does_not_come_is_a_retry(
 
 async def test_the_payload_says_all_in_strings(fcm_sender: FcmSender, fcm: FcmDouble) -> None:
     begun = int(time.time())
-    await send_one(fcm_sender, target("ok"), notice(kinds=("cancelled", "gate_changed")))
+    known = {"at": "2013-03-08T22:10:00Z", "old": "18", "new": "22", "silent": True}
+    said = notice(kinds=("cancelled", "gate_changed"), **known)
+    await send_one(fcm_sender, target("ok"), said)
     (push,) = await fcm.accepted()
     expires = int(push["data"].pop("exp"))
     assert begun + 600 <= expires <= int(time.time()) + 600
     assert push["data"] == {
         "id": "e:7",
         "leg": KEY,
-        "v": "3",
+        "number": "B6 9",
+        "kind": "cancelled",
         "kinds": "cancelled,gate_changed",
+        "version": "3",
+        "v": "3",
+        "at": "2013-03-08T22:10:00Z",
+        "old": "18",
+        "new": "22",
+        "silent": "1",
         "title": "B6 9: gate now 22",
         "body": "B6 9 to Orlando leaves at 18:53 from gate 22, not 18.",
-        "tag": KEY,
+        "tag": f"{KEY}:cancelled",
         "url": f"/f/{KEY}",
     }
     assert "notification" not in push
 
 
-@pytest.mark.parametrize(("urgent", "priority"), [(True, "high"), (False, "normal")])
+@pytest.mark.parametrize("urgent", [True, False])
 async def test_android_gets_a_message_that_is_never_collapsed(
-    fcm_sender: FcmSender, fcm: FcmDouble, urgent: bool, priority: str
+    fcm_sender: FcmSender, fcm: FcmDouble, urgent: bool
 ) -> None:
     await send_one(fcm_sender, target("ok", "android"), notice(urgent=urgent))
     (push,) = await fcm.accepted()
-    assert push["android"] == {"priority": priority, "ttl": "600s"}
+    assert push["android"] == {"priority": "high", "ttl": "600s"}
     assert not push.keys() & {"apns", "webpush"}
 
 
@@ -228,6 +285,19 @@ async def test_a_life_is_at_least_a_second_and_at_most_four_weeks(
         await send_one(fcm_sender, target("ok"), notice(ttl=ttl))
     lives = [push["webpush"]["headers"]["TTL"] for push in await fcm.accepted()]
     assert lives == ["1", "2419200"]
+
+
+async def test_a_push_beyond_the_limit_is_refused_here(
+    fcm_sender: FcmSender, fcm: FcmDouble
+) -> None:
+    """Bytes count, not characters; the double refuses what is above the limit too."""
+    room = 4096 - size(payload(notice(body=""), str(int(time.time()))))
+    with capture_logs() as lines:
+        fits = await send_one(fcm_sender, target("ok"), notice(body="é" * (room // 2)))
+        above = await send_one(fcm_sender, target("ok"), notice(body="é" * (room // 2 + 1)))
+    assert (fits.outcome, above.outcome) == (Outcome.ACCEPTED, Outcome.REFUSED)
+    assert [line["event"] for line in lines] == ["not a valid push"]
+    assert len(await fcm.requests()) == 1
 
 
 async def test_fids_and_tokens_are_targets_of_their_own_kind(

@@ -9,6 +9,11 @@ export interface Follow {
   created_at: string
 }
 
+/** The follows after the key of a leg was corrected. */
+export function rekeyed(follows: Follow[], old: string, key: string): Follow[] {
+  return follows.map((one) => (one.leg.key === old ? { ...one, leg: { ...one.leg, key } } : one))
+}
+
 export function credential(): string | null {
   return localStorage.getItem(CREDENTIAL)
 }

@@ -1,4 +1,4 @@
-import { useQuery } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect } from 'react'
 import { Link } from 'react-router'
 import { DemoLabel, FreshnessLine } from '../../components/Bar'
@@ -18,9 +18,13 @@ import styles from './home.module.css'
 
 /** A followed flight stays live on the list, and what is shown here counts as seen. */
 function Followed({ leg: read }: { leg: Leg }) {
+  const queries = useQueryClient()
   const { flight } = useFlight(read.key)
   const present = usePresent(read.dep_airport)
   useReceipt(read.key, flight)
+  useEffect(() => {
+    if (flight.movedTo !== undefined) void queries.invalidateQueries({ queryKey: FOLLOWS })
+  }, [queries, flight.movedTo])
   const state = present.board === undefined ? 'stale' : present.verdict.state
   return <FlightRow leg={flight.leg ?? read} boardNow={present.board ?? 0} state={state} named="route" />
 }

@@ -250,5 +250,5 @@ async def test_a_flight_page_goes_with_its_leg_to_a_corrected_key(
         # A bookmark of the old key leads there too.
         await page.goto(f"{server.http}/f/{old}")
         await expect(page).to_have_url(f"{server.http}/f/{new}", timeout=PATIENCE)
-        await expect(page.get_by_text("B6 99")).to_be_visible(timeout=PATIENCE)
+        await expect(pressed).to_be_visible(timeout=PATIENCE)
         watched.assert_clean()

@@ -32,7 +32,7 @@ beforeEach(() => {
   rest.defaults.adapter = (config) => {
     const url = config.url ?? ''
     asked.push(url)
-    const body = url === '/me/follows' ? { items: [{ leg: leg({ key: OLD }), created_at: '' }] } : leg({ key: url.split('/').at(-1) ?? '' })
+    const body = url === '/me/follows' ? { items: [{ leg_key: OLD, created_at: '' }] } : leg({ key: url.split('/').at(-1) ?? '' })
     return Promise.resolve({ status: 200, data: body, statusText: '', headers: {}, config })
   }
 })

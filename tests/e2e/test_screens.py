@@ -224,3 +224,31 @@ async def delivery_due(pool: "Pool[asyncpg.Record]") -> bool:
         "SELECT EXISTS (SELECT FROM delivery WHERE done_at IS NOT NULL)"
     )
     return ended
+
+
+async def test_a_flight_page_goes_with_its_leg_to_a_corrected_key(
+    server: Gatecast, pool: "Pool[asyncpg.Record]", board: WatchedPage, browser: Browser
+) -> None:
+    old = await key_of(pool, 1)
+    async with open_page(browser, f"{server.http}/f/{old}", size=(390, 844)) as watched:
+        page = watched.page
+        await page.get_by_role("button", name=re.compile("follow", re.I)).click()
+        pressed = page.locator('button[aria-pressed="true"]')
+        await expect(pressed).to_be_visible(timeout=PATIENCE)
+        await page.evaluate("() => { window.sameDocument = true }")
+        await pool.execute("UPDATE flight_leg SET flight_no = 99 WHERE leg_id = 1")
+        new = await key_of(pool, 1)
+        await expect(page).to_have_url(f"{server.http}/f/{new}", timeout=PATIENCE)
+        await expect(page.get_by_text("B6 99")).to_be_visible(timeout=PATIENCE)
+        await set_gate(pool, 1, "22")
+        await expect(page.get_by_text("22", exact=True).first).to_be_visible(timeout=PATIENCE)
+        await expect(page.locator('[data-fresh="live"]')).to_be_visible(timeout=PATIENCE)
+        await expect(pressed).to_be_visible()
+        assert await page.evaluate("() => window.sameDocument")
+        await expect(row(board.page, new, "22")).to_be_visible(timeout=PATIENCE + PAGE_TURN)
+        await expect(row(board.page, old, "")).to_have_count(0)
+        # A bookmark of the old key leads there too.
+        await page.goto(f"{server.http}/f/{old}")
+        await expect(page).to_have_url(f"{server.http}/f/{new}", timeout=PATIENCE)
+        await expect(pressed).to_be_visible(timeout=PATIENCE)
+        watched.assert_clean()

@@ -1,12 +1,16 @@
 /** The anonymous account of this browser: made by the first follow, kept as one credential. */
-import type { Leg } from '../live/leg'
 import { Problem, rest } from './client'
 
 const CREDENTIAL = 'gatecast.credential'
 
 export interface Follow {
-  leg: Leg
+  leg_key: string
   created_at: string
+}
+
+/** The follows after the key of a leg was corrected. */
+export function rekeyed(follows: Follow[], old: string, key: string): Follow[] {
+  return follows.map((one) => (one.leg_key === old ? { ...one, leg_key: key } : one))
 }
 
 export function credential(): string | null {

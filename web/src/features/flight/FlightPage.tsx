@@ -1,4 +1,4 @@
-import { useQuery } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
 import { Link, useNavigate, useParams } from 'react-router'
 import { Bar } from '../../components/Bar'
@@ -14,9 +14,10 @@ import { useReceipt } from '../../hooks/receipts'
 import { type Freshness, believable } from '../../live/freshness'
 import { type Leg, flightNumber, isCancelled } from '../../live/leg'
 import { flightSeed } from '../../live/reducer'
+import { type Follow, rekeyed } from '../../rest/account'
 import { Problem } from '../../rest/client'
 import { readFlight } from '../../rest/flights'
-import { flightQuery } from '../../rest/queries'
+import { FOLLOWS, flightQuery } from '../../rest/queries'
 import { say, sayText } from '../../text'
 import { FollowDock } from './FollowDock'
 import { HistoryCard } from './HistoryCard'
@@ -94,6 +95,7 @@ function Source({ leg, present }: { leg: Leg; present: Present }) {
 
 function useLeg(key: string) {
   const navigate = useNavigate()
+  const queries = useQueryClient()
   const { resource, flight } = useFlight(key)
   const read = useQuery({
     queryKey: flightQuery(key),
@@ -102,8 +104,11 @@ function useLeg(key: string) {
   })
   const moved = flight.movedTo ?? (read.data && read.data.key !== key ? read.data.key : undefined)
   useEffect(() => {
-    if (moved !== undefined) void navigate(`/f/${moved}`, { replace: true })
-  }, [moved, navigate])
+    if (moved === undefined) return
+    // The follow stays with the leg, whatever its key.
+    queries.setQueryData<Follow[]>(FOLLOWS, (held) => held && rekeyed(held, key, moved))
+    void navigate(`/f/${moved}`, { replace: true })
+  }, [queries, key, moved, navigate])
   useEffect(() => {
     if (read.data) resource.put(flightSeed(resource.get(), read.data))
   }, [resource, read.data])

@@ -17,7 +17,7 @@ export function useFollow(leg: Leg): Following {
   const store = useStore()
   const queries = useQueryClient()
   const { data = [] } = useQuery({ queryKey: FOLLOWS, queryFn: listFollows })
-  const on = data.some((held) => held.leg.key === leg.key)
+  const on = data.some((held) => held.leg_key === leg.key)
   const [asking, setAsking] = useState(false)
   const [failed, setFailed] = useState(false)
 
@@ -25,8 +25,8 @@ export function useFollow(leg: Leg): Following {
     if (!wanted) await unfollow(leg.key)
     else if ((await follow(leg.key)).opened) store.identify()
     queries.setQueryData<Follow[]>(FOLLOWS, (held = []) => {
-      const others = held.filter((one) => one.leg.key !== leg.key)
-      return wanted ? [...others, { leg, created_at: new Date().toISOString() }] : others
+      const others = held.filter((one) => one.leg_key !== leg.key)
+      return wanted ? [...others, { leg_key: leg.key, created_at: new Date().toISOString() }] : others
     })
   }
 

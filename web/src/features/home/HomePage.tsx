@@ -1,4 +1,4 @@
-import { useQuery } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useEffect } from 'react'
 import { Link } from 'react-router'
 import { DemoLabel, FreshnessLine } from '../../components/Bar'
@@ -9,20 +9,25 @@ import shared from '../../components/passenger.module.css'
 import { useFlight } from '../../hooks/flight'
 import { usePresent } from '../../hooks/live'
 import { useReceipt } from '../../hooks/receipts'
-import type { Leg } from '../../live/leg'
 import { type Follow, listFollows } from '../../rest/account'
-import { type Airport, listAirports } from '../../rest/flights'
-import { AIRPORTS, FOLLOWS } from '../../rest/queries'
+import { type Airport, listAirports, readFlight } from '../../rest/flights'
+import { AIRPORTS, FOLLOWS, flightQuery } from '../../rest/queries'
 import { say } from '../../text'
 import styles from './home.module.css'
 
 /** A followed flight stays live on the list, and what is shown here counts as seen. */
-function Followed({ leg: read }: { leg: Leg }) {
-  const { flight } = useFlight(read.key)
-  const present = usePresent(read.dep_airport)
-  useReceipt(read.key, flight)
+function Followed({ legKey }: { legKey: string }) {
+  const queries = useQueryClient()
+  const { flight } = useFlight(legKey)
+  const present = usePresent(legKey.split('-').at(-2) ?? '')
+  useReceipt(legKey, flight)
+  useEffect(() => {
+    if (flight.movedTo !== undefined) void queries.invalidateQueries({ queryKey: FOLLOWS })
+  }, [queries, flight.movedTo])
   const state = present.board === undefined ? 'stale' : present.verdict.state
-  return <FlightRow leg={flight.leg ?? read} boardNow={present.board ?? 0} state={state} named="route" />
+  const { data: read } = useQuery({ queryKey: flightQuery(legKey), queryFn: () => readFlight(legKey) })
+  const leg = flight.leg ?? read
+  return leg && <FlightRow leg={leg} boardNow={present.board ?? 0} state={state} named="route" />
 }
 
 function Follows({ follows }: { follows: Follow[] }) {
@@ -31,7 +36,7 @@ function Follows({ follows }: { follows: Follow[] }) {
     <section>
       <h2 className={shared.section}>{say('home.follows')}</h2>
       <div className={shared.card}>
-        {follows.map(({ leg }) => <Followed key={leg.key} leg={leg} />)}
+        {follows.map(({ leg_key: key }) => <Followed key={key} legKey={key} />)}
       </div>
     </section>
   )

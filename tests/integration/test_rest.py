@@ -3,7 +3,7 @@
 import asyncio
 import re
 import xml.etree.ElementTree
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -11,29 +11,12 @@ from uuid import uuid4
 import msgspec
 import pytest
 
-from api.database import create_schema
 from api.routes import OPERATIONS
 from api.schemas import LegState
 from tests.support.postgres import PostgresServer
 from tests.support.rest import NOW, TOKENS, World, at, keys, problem
 
 DEVICE = {"platform": "android", "kind": "fid", "target": "fid-of-a-phone"}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    postgres = PostgresServer(create_schema)
-    asyncio.run(postgres.start())
-    yield postgres
-    asyncio.run(postgres.stop())
-
-
-@pytest.fixture
-async def world(server: PostgresServer) -> AsyncIterator[World]:
-    async with server.database("rest") as dsn:
-        world = World(dsn)
-        yield world
-        await world.close()
 
 
 # Flights
@@ -450,10 +433,12 @@ async def test_a_fault_of_ours_tells_nothing_of_the_inside(world: World) -> None
         assert inside not in answer.text
 
 
-async def test_a_database_that_is_away_is_a_503(world: World, server: PostgresServer) -> None:
+async def test_a_database_that_is_away_is_a_503(
+    world: World, postgres_server: PostgresServer
+) -> None:
     await world.leg(1)
     ((name,),) = await world.rows("SELECT current_database()")
-    await server.drop_database(name)
+    await postgres_server.drop_database(name)
     for _ in range(3):
         answer = await world.client.get("/api/flights?airport=JFK")
         problem(answer, 503, "database-away")

@@ -1,33 +1,13 @@
 """Legs by number, the history of a leg, airports by name, and lists that did not change."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from api.database import create_schema
 from api.feed import CodeShare, Patch, PatchKey
 from api.routes import OPERATIONS
 from api.search import FlightNumber, parse_flight_number
-from tests.support.postgres import PostgresServer
 from tests.support.rest import DAY, World, at, keys, problem
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    postgres = PostgresServer(create_schema)
-    asyncio.run(postgres.start())
-    yield postgres
-    asyncio.run(postgres.stop())
-
-
-@pytest.fixture
-async def world(server: PostgresServer) -> AsyncIterator[World]:
-    async with server.database("search") as dsn:
-        world = World(dsn)
-        yield world
-        await world.close()
 
 
 async def add(

@@ -9,7 +9,6 @@ from realtime.hub import Encode, Slot, json_frames
 from realtime.protocol import join, unsubscribe_push
 
 MAX_UNREAD_REPLIES = 256
-STALLED_AFTER = 30.0
 STATE_INVALIDATED = (2502, "state invalidated")
 MOVED = (2000, "moved")  # below 2500 for good: who subscribed again would hear the same again
 

@@ -36,6 +36,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ping_interval: Seconds = 25.0
     pong_timeout: Seconds = 8.0
     connect_timeout: Seconds = 10.0
+    stall_timeout: Seconds = 30.0  # a client that takes nothing for so long is left
     status_interval: Seconds = 5.0
     link_late: Seconds = 15.0
     link_stale: Seconds = 60.0

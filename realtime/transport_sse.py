@@ -28,7 +28,7 @@ from realtime.errors import (
 )
 from realtime.flight import parse_leg_key
 from realtime.hub import Slot
-from realtime.outbox import STALLED_AFTER, Outbox, Session
+from realtime.outbox import Outbox, Session
 from realtime.protocol import MAP, PHASE_STREAM, STREAM, Publication, Subscribe, encode
 
 HEADERS = {
@@ -130,7 +130,8 @@ class EventStream(Response):
             return
         self.connected[self] = self.outbox
         name = self.channel.name
-        writer = asyncio.create_task(write(send, self.outbox), name=f"write {name}")
+        stall = self.shared.settings.stall_timeout
+        writer = asyncio.create_task(write(send, self.outbox, stall), name=f"write {name}")
         reader = asyncio.create_task(gone(receive), name=f"read {name}")
         follower = asyncio.create_task(self._follow(), name=f"follow {name}")
         try:
@@ -214,14 +215,14 @@ async def moved_to(shared: Shared, leg_key: str) -> str | None:
     return None if state is None or not state.ready else state.new_key(leg_key)
 
 
-async def write(send: Send, outbox: Outbox) -> None:
-    """Send what waits; a reader that takes nothing for 30 s is left and may come back."""
+async def write(send: Send, outbox: Outbox, stall_timeout: float) -> None:
+    """Send what waits; a reader that takes nothing for so long is left and may come back."""
     try:
         while True:
             body = await outbox.take()
             if outbox.ended is not None:
                 body += f"retry: {random.randint(500, 3000)}\n\n".encode()
-            async with asyncio.timeout(STALLED_AFTER):
+            async with asyncio.timeout(stall_timeout):
                 more = outbox.ended is None
                 await send({"type": "http.response.body", "body": body, "more_body": more})
             if not more:

@@ -8,7 +8,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from realtime.client import Client, Shared
 from realtime.errors import SLOW, Disconnected
-from realtime.outbox import STALLED_AFTER, Outbox, Session
+from realtime.outbox import Outbox, Session
 
 MAX_FRAME = 64 * 1024
 
@@ -40,7 +40,8 @@ class Sockets:
         outbox = Outbox()
         client = Client(outbox, self.shared)
         self.clients[client] = outbox
-        writer = asyncio.create_task(write(socket, outbox), name=f"write {client.id}")
+        stall = self.shared.settings.stall_timeout
+        writer = asyncio.create_task(write(socket, outbox, stall), name=f"write {client.id}")
         reader = asyncio.create_task(read(socket, client, outbox), name=f"read {client.id}")
         try:
             await asyncio.wait((writer, reader), return_when=asyncio.FIRST_COMPLETED)
@@ -70,13 +71,13 @@ async def read(socket: WebSocket, client: Client, outbox: Outbox) -> None:
         outbox.disconnect(disconnected.disconnect)
 
 
-async def write(socket: WebSocket, outbox: Outbox) -> None:
-    """Send what waits; a socket that takes nothing for 30 s is closed and may come back."""
+async def write(socket: WebSocket, outbox: Outbox, stall_timeout: float) -> None:
+    """Send what waits; a socket that takes nothing for so long is left and may come back."""
     try:
         while True:
             frame = await outbox.take()
             if frame:
-                async with asyncio.timeout(STALLED_AFTER):
+                async with asyncio.timeout(stall_timeout):
                     await socket.send({"type": "websocket.send", "text": frame.decode()})
             if outbox.ended is not None:
                 await socket.close(outbox.ended.code, outbox.ended.reason)

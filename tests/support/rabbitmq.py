@@ -97,6 +97,11 @@ class RabbitNode:
         await self.stop()
         await self.start()
 
+    async def wipe(self) -> None:
+        """SIGKILL, and what it had on disk is gone; it stays down."""
+        self.kill()
+        await asyncio.to_thread(shutil.rmtree, self._setup.folder / "mnesia")
+
     def kill(self) -> None:
         """SIGKILL."""
         self._child.kill()

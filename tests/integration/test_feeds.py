@@ -1,27 +1,18 @@
 """Feeds over HTTP: keys, bulk, repeats, and what is refused."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 import pytest
 
-from api.database import create_schema, open_sessions
+from api.database import open_sessions
 from api.keys import KeyRefused, create_key, list_keys, revoke_key
-from tests.support.postgres import PostgresServer
 from tests.support.rest import DAY, World, at, problem
 
 URL = "/api/feeds/aodb/legs"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    postgres = PostgresServer(create_schema)
-    asyncio.run(postgres.start())
-    yield postgres
-    asyncio.run(postgres.stop())
 
 
 class Feeds(World):
@@ -45,12 +36,11 @@ class Feeds(World):
 
 
 @pytest.fixture
-async def world(server: PostgresServer) -> AsyncIterator[Feeds]:
-    async with server.database("feeds") as dsn:
-        world = Feeds(dsn)
-        await world.open()
-        yield world
-        await world.close()
+async def world(dsn: str) -> AsyncIterator[Feeds]:
+    world = Feeds(dsn)
+    await world.open()
+    yield world
+    await world.close()
 
 
 def leg(number: int = 9, **values: Any) -> dict[str, Any]:

@@ -12,18 +12,21 @@ import random
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import islice
+from datetime import datetime
+from itertools import groupby, islice
+from uuid import UUID
 
 import asyncpg
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from realtime.backoff import Backoff
 from realtime.bus import Bus
 from realtime.change_log import change_of
 from realtime.database import DATABASE_AWAY, QUERIES
 from realtime.flight import Change, FlightLeg
+from realtime.follower import TOLD_FIELDS
 from realtime.notice import EXPIRED, Significance, significance, still_true, text, true_kinds
 from realtime.sender import Notice, Outcome, Sender, Sent, Target
 from realtime.settings import Settings
@@ -41,21 +44,35 @@ CHANGED = msgspec.json.Decoder(dict[str, list[object]])
 TARGETS = msgspec.json.Decoder(list[Target])
 
 
-class Claim(Struct, frozen=True):
-    """A claimed delivery that is still true, and to whom it goes."""
+class Result(Struct, frozen=True, omit_defaults=True):
+    """What became of a claimed delivery, as `record` takes it; open ones say when to come again."""
 
-    row: asyncpg.Record
-    notice: Notice
-    targets: list[Target]
-
-
-class Result(Struct, frozen=True):
-    """What became of a claimed delivery; `retry_in` counts for state `pending` only."""
-
-    row: asyncpg.Record
+    account_id: UUID
+    leg_id: int
+    version: int
     state: str
     reason: str | None = None
-    retry_in: float = 0.0
+    retry_in: float | None = None  # wall seconds
+    held_until: datetime | None = None  # board time
+    said: tuple[str, ...] | None = None
+
+
+class Claim(Struct, frozen=True):
+    """Claimed deliveries of one follower and leg, newest first, that one notice tells of."""
+
+    rows: Sequence[asyncpg.Record]
+    notice: Notice
+    targets: list[Target]
+    told: dict[str, object]
+
+
+class Learned(Struct, frozen=True):
+    """What a follower knows after a notice, as `tell_sent` takes it."""
+
+    account_id: UUID
+    leg_id: int
+    before: Raw
+    told: dict[str, object]
 
 
 class DeviceNote(Struct, frozen=True):
@@ -85,6 +102,7 @@ class Notifier:
         self.ended: Counter[str] = Counter()
         self.away: dict[str, str] = {}
         self._results: list[Result] = []
+        self._learned: list[Learned] = []
         self._notes: list[DeviceNote] = []
 
     async def run(self) -> None:
@@ -178,6 +196,7 @@ class Notifier:
             change.wall_at,
             self.settings.grace_urgent if found.urgent else self.settings.grace,
             epoch,
+            msgspec.json.encode(shown_by(change.state, change.version or 0)).decode(),
         )
         return added
 
@@ -191,15 +210,22 @@ class Notifier:
         await self.pool.execute(QUERIES["release_leases"])
         await self.pool.execute(QUERIES["claim"], self.worker, self.settings.lease, CLAIM_BATCH)
         rows = await self.pool.fetch(QUERIES["load_claimed"], self.worker)
-        judged = [judge(row) for row in rows]
-        claims = [claim for claim in judged if isinstance(claim, Claim)]
+        claims: list[Claim] = []
+        results: list[Result] = []
+        for _, group in groupby(rows, lambda row: (row["account_id"], row["leg_id"])):
+            claim, settled = judge(list(group))
+            claims += [claim] if claim is not None else []
+            results += settled
         sends = [(target, claim.notice) for claim in claims for target in claim.targets]
         answers = await self.sender.send(sends) if sends else []
         # Kept until they are recorded: a database that goes away now must not cost a repeat.
-        self._results = [result for result in judged if isinstance(result, Result)]
+        self._results, self._learned = results, []
         remaining = iter(answers)
         for claim in claims:
-            self._results.append(result_of(claim, list(islice(remaining, len(claim.targets)))))
+            found = results_of(claim, list(islice(remaining, len(claim.targets))))
+            self._results += found
+            if found[0].state == "sent":
+                self._learned.append(learned(claim))
         self._notes = [
             note
             for (target, _), sent in zip(sends, answers, strict=True)
@@ -214,16 +240,13 @@ class Notifier:
             return
         results, notes = self._results, self._notes
         async with self.pool.acquire() as session, session.transaction():
-            await session.execute(
-                QUERIES["record"],
-                self.worker,
-                [result.row["account_id"] for result in results],
-                [result.row["leg_id"] for result in results],
-                [result.row["version"] for result in results],
-                [result.state for result in results],
-                [result.reason for result in results],
-                [result.retry_in for result in results],
-            )
+            # What an enqueue takes for told must not change beside it.
+            await session.execute(QUERIES["lock_receipts_shared"])
+            recorded = await session.fetch(QUERIES["record"], self.worker, as_json(results))
+            ours = {(row["account_id"], row["leg_id"]) for row in recorded}
+            told = [each for each in self._learned if (each.account_id, each.leg_id) in ours]
+            if told:
+                await session.execute(QUERIES["tell_sent"], as_json(told))
             if notes:
                 await session.execute(
                     QUERIES["note_devices"],
@@ -232,7 +255,21 @@ class Notifier:
                     [note.dead_reason for note in notes],
                 )
         self.ended.update(result.state for result in results)
-        self._results, self._notes = [], []
+        self._results, self._learned, self._notes = [], [], []
+
+
+def as_json(rows: Sequence[Struct]) -> str:
+    """Parameter of a statement that takes rows as JSON."""
+    return msgspec.json.encode(rows).decode()
+
+
+def shown_by(state: Raw, version: int) -> dict[str, object]:
+    """What somebody who saw this public state knows, as `follow.told` keeps it."""
+    members = msgspec.json.decode(state, type=dict[str, object])
+    return {
+        "version": version,
+        **{field: members[field] for field in TOLD_FIELDS if field in members},
+    }
 
 
 def worth(change: Change) -> Significance | None:
@@ -242,25 +279,31 @@ def worth(change: Change) -> Significance | None:
     return significance(CHANGED.decode(change.changed), LEG.decode(change.state), change.at)
 
 
-def judge(row: asyncpg.Record) -> Claim | Result:
-    """Look at a claimed delivery again, against the leg, the follow and the devices as they are."""
-    if not row["followed"]:
-        return Result(row, "suppressed", "not followed any more")
+def judge(rows: Sequence[asyncpg.Record]) -> tuple[Claim | None, list[Result]]:
+    """Look again at what was claimed of one follower and leg, newest first, as things are now."""
+    row = rows[0]
+    if row["role"] is None:
+        return None, [result(each, "suppressed", "not followed any more") for each in rows]
     leg = LEG.decode(row["leg"])
-    reason = still_true(row["kinds"], leg, row["expires_at"], row["board_at"])
+    kinds = {kind for each in rows for kind in each["kinds"]}
+    reason = still_true(kinds, leg, max(r["expires_at"] for r in rows), row["board_at"])
     if reason is not None:
-        return Result(row, "expired" if reason == EXPIRED else "superseded", reason)
+        state = "expired" if reason == EXPIRED else "superseded"
+        return None, [result(each, state, reason) for each in rows]
     targets = TARGETS.decode(row["targets"])
     if not targets:
-        return Result(row, "undeliverable", "no device")
-    return Claim(row, notice_of(row, leg), targets)
+        return None, [result(each, "undeliverable", "no device") for each in rows]
+    told = shown_by(Raw(row["leg"].encode()), leg.version)
+    return Claim(rows, notice_of(rows, leg), targets, told), []
 
 
-def notice_of(row: asyncpg.Record, leg: FlightLeg) -> Notice:
+def notice_of(rows: Sequence[asyncpg.Record], leg: FlightLeg) -> Notice:
     """The words for the kinds that are still true; in a replay board seconds are shorter."""
-    kinds = true_kinds(row["kinds"], leg, row["board_at"])
+    row, board_at = rows[0], rows[0]["board_at"]
+    kinds = true_kinds({kind for each in rows for kind in each["kinds"]}, leg, board_at)
     title, body = text(kinds, leg, demo=row["speed"] is not None)
-    left = (row["expires_at"] - row["board_at"]).total_seconds() / (row["speed"] or 1.0)
+    expires_at = max(each["expires_at"] for each in rows)
+    left = (expires_at - board_at).total_seconds() / (row["speed"] or 1.0)
     return Notice(
         id=f"{row['epoch']}:{row['seq']}",
         leg_key=leg.key,
@@ -268,20 +311,44 @@ def notice_of(row: asyncpg.Record, leg: FlightLeg) -> Notice:
         kinds=kinds,
         title=title,
         body=body,
-        urgent=row["urgent"],
+        urgent=any(each["urgent"] for each in rows),
         ttl=max(1, math.floor(left)),
     )
 
 
-def result_of(claim: Claim, answers: Sequence[Sent]) -> Result:
+def result(
+    row: asyncpg.Record,
+    state: str,
+    reason: str | None = None,
+    retry_in: float | None = None,
+    said: tuple[str, ...] | None = None,
+) -> Result:
+    """The result of one claimed delivery."""
+    return Result(
+        row["account_id"], row["leg_id"], row["version"], state, reason, retry_in, None, said
+    )
+
+
+def results_of(claim: Claim, answers: Sequence[Sent]) -> list[Result]:
     """One device that took the notice is enough; without one it is repeated while any may."""
+    newest, *older = claim.rows
     if any(sent.outcome is Outcome.ACCEPTED for sent in answers):
-        return Result(claim.row, "sent")
-    details = "; ".join(dict.fromkeys(sent.detail for sent in answers))[:500]
-    retries = [sent for sent in answers if sent.outcome is Outcome.RETRY]
-    if not retries:
-        return Result(claim.row, "undeliverable", f"no device took it: {details}")
-    return Result(claim.row, "pending", details, retry_in(retries, claim.row["attempts"]))
+        first = result(newest, "sent", said=claim.notice.kinds)
+    else:
+        details = "; ".join(dict.fromkeys(sent.detail for sent in answers))[:500]
+        retries = [sent for sent in answers if sent.outcome is Outcome.RETRY]
+        if retries:
+            wait = retry_in(retries, newest["attempts"])
+            return [result(row, "pending", details, wait) for row in claim.rows]
+        first = result(newest, "undeliverable", f"no device took it: {details}")
+    reason = f"version {newest['version']} is newer"
+    return [first, *(result(row, "superseded", reason) for row in older)]
+
+
+def learned(claim: Claim) -> Learned:
+    """What a sent notice taught its follower."""
+    row = claim.rows[0]
+    return Learned(row["account_id"], row["leg_id"], Raw(row["told"].encode()), claim.told)
 
 
 def retry_in(retries: Sequence[Sent], attempts: int) -> float:

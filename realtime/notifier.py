@@ -39,6 +39,8 @@ WORK_POLL = 1.0
 DUE_POLL = 0.25
 RETRY_BASE, RETRY_CAP, RETRY_LEAST = 10.0, 300.0, 1.0
 
+SHOWN = {"cancelled": "irregularity", "gate_changed": "dep_gate"}  # what a kind speaks of
+
 LEG = msgspec.json.Decoder(FlightLeg)
 CHANGED = msgspec.json.Decoder(dict[str, list[object]])
 TARGETS = msgspec.json.Decoder(list[Target])
@@ -290,17 +292,20 @@ def judge(rows: Sequence[asyncpg.Record]) -> tuple[Claim | None, list[Result]]:
     if reason is not None:
         state = "expired" if reason == EXPIRED else "superseded"
         return None, [result(each, state, reason) for each in rows]
+    shown = shown_by(Raw(row["leg"].encode()), leg.version)
+    told = msgspec.json.decode(row["told"])
+    kinds = {kind for kind in kinds if shown.get(SHOWN[kind]) != told.get(SHOWN[kind])}
+    if not (said := true_kinds(kinds, leg, row["board_at"])):
+        return None, [result(each, "superseded", "told already") for each in rows]
     targets = TARGETS.decode(row["targets"])
     if not targets:
         return None, [result(each, "undeliverable", "no device") for each in rows]
-    told = shown_by(Raw(row["leg"].encode()), leg.version)
-    return Claim(rows, notice_of(rows, leg), targets, told), []
+    return Claim(rows, notice_of(rows, leg, said), targets, shown), []
 
 
-def notice_of(rows: Sequence[asyncpg.Record], leg: FlightLeg) -> Notice:
-    """The words for the kinds that are still true; in a replay board seconds are shorter."""
+def notice_of(rows: Sequence[asyncpg.Record], leg: FlightLeg, kinds: tuple[str, ...]) -> Notice:
+    """The words for these kinds; in a replay board seconds are shorter."""
     row, board_at = rows[0], rows[0]["board_at"]
-    kinds = true_kinds({kind for each in rows for kind in each["kinds"]}, leg, board_at)
     title, body = text(kinds, leg, demo=row["speed"] is not None)
     expires_at = max(each["expires_at"] for each in rows)
     left = (expires_at - board_at).total_seconds() / (row["speed"] or 1.0)

@@ -152,7 +152,7 @@ def receive(s: State, version: int, attentive: bool, rules: Rules) -> State:
         if row.state in OPEN and covers(s, number, rules)
     }
     rows = tuple(Row("seen") if n in settled else row for n, row in enumerate(s.rows, 1))
-    return _learn(s._replace(rows=rows), settled, rules)
+    return _learn(s._replace(rows=rows, told=max(s.told, s.attentive)), settled, rules)
 
 
 def _learn(s: State, settled: set[int], rules: Rules) -> State:
@@ -219,7 +219,7 @@ def _sends(s: State, worker: int, fault: bool) -> Iterator[tuple[Step, State]]:
         _with_hands(accepted, worker, hands._replace(outcome="sent")),
     )
     if fault:
-        for outcome, after in (("retry", s), ("no answer", accepted), ("gone", s)):
+        for outcome, after in (("retry", s), ("no answer", accepted), ("refused", s)):
             spent = after._replace(faults=s.faults + 1)
             yield (
                 ("send", worker, outcome),
@@ -238,7 +238,7 @@ def record(s: State, worker: int, rules: Rules) -> State:
         return s
     if hands.outcome == "sent":
         s = s._replace(told=max(s.told, hands.says))
-    ends = {"known": "superseded", "gone": "undeliverable", "expired": "expired"}
+    ends = {"known": "superseded", "refused": "undeliverable", "expired": "expired"}
     end = ends.get(hands.outcome, "sent" if hands.outcome == "sent" else "pending")
     for version in mine:
         older = end in ("sent", "undeliverable") and version < hands.rows[-1]

@@ -98,7 +98,7 @@ class Replay:
     def __init__(self, pool: "Pool[asyncpg.Record]") -> None:
         self.pool = pool
         self.receipts = Receipts(pool)
-        self.enqueuer = Notifier(pool, IdleBus(), SteppedNotifier(pool, "none"), SETTINGS)
+        self.idle = SteppedNotifier(pool, "idle")
 
     async def prepare(self) -> None:
         """The leg, its follower and the phone."""
@@ -154,6 +154,9 @@ class Replay:
             await self._release(int(arguments[0]))
         elif name in ("take", "send", "record", "crash"):
             await self._work(name, arguments, after)
+        if any(row.state == "claimed" for row in after.rows):
+            await self.pool.execute(QUERIES["release_leases"])
+            assert not await self.pool.fetch(QUERIES["claim"], "c", 60, 9), "claimed beside a claim"
 
     async def _enqueue(self, version: int) -> None:
         row = self.states[version]
@@ -170,7 +173,7 @@ class Replay:
         )
         found = Significance(("gate_changed",), urgent, None, expires_at)
         async with self.pool.acquire() as session, session.transaction():
-            await self.enqueuer._enqueue_change(session, self.epoch, change, found)
+            await self.idle._enqueue_change(session, self.epoch, change, found)
 
     async def _release(self, holder: int) -> None:
         """The lease of one holder is over, of nobody else."""

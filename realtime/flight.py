@@ -68,10 +68,21 @@ class FlightLeg(Struct, frozen=True):
     aldt: datetime | None = None
     ata: datetime | None = None
     last_bag_at: datetime | None = None
+    dep_terminal: str = ""
     dep_gate: str = ""
     dep_gate_was: str = ""
+    boarding_plan: datetime | None = None
+    boarding_est: datetime | None = None
+    gate_close_plan: datetime | None = None
+    gate_close_est: datetime | None = None
+    arr_terminal: str = ""
     arr_gate: str = ""
+    belts: tuple[str, ...] = ()
+    first_bag_at: datetime | None = None
     divert_airport: str = ""
+    divert_city: str = ""
+    next_info_at: datetime | None = None
+    aircraft_type: str = ""
     hidden: bool = False
 
     @property

@@ -11,7 +11,7 @@ import math
 import random
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby, islice
 from uuid import UUID
@@ -19,15 +19,17 @@ from uuid import UUID
 import asyncpg
 import msgspec
 import structlog
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from realtime.backoff import Backoff
 from realtime.bus import Bus
 from realtime.change_log import change_of
 from realtime.database import DATABASE_AWAY, QUERIES
 from realtime.flight import Change, FlightLeg
-from realtime.follower import TOLD_FIELDS
-from realtime.notice import EXPIRED, Significance, significance, still_true, text, true_kinds
+from realtime.follower import TOLD_FIELDS, Follower, Preferences, Rung, Told
+from realtime.notice import Significance, significance, text
+from realtime.notice_change import before_of
+from realtime.notice_rules import Decision, OpenDelivery, decide, told_after
 from realtime.sender import Notice, Outcome, Sender, Sent, Target
 from realtime.settings import Settings
 
@@ -39,11 +41,12 @@ WORK_POLL = 1.0
 DUE_POLL = 0.25
 RETRY_BASE, RETRY_CAP, RETRY_LEAST = 10.0, 300.0, 1.0
 
-SHOWN = {"cancelled": "irregularity", "gate_changed": "dep_gate"}  # what a kind speaks of
-
 LEG = msgspec.json.Decoder(FlightLeg)
 CHANGED = msgspec.json.Decoder(dict[str, list[object]])
 TARGETS = msgspec.json.Decoder(list[Target])
+PREFERENCES = msgspec.json.Decoder(Preferences)
+TOLD = msgspec.json.Decoder(Told)
+RUNG = msgspec.json.Decoder(tuple[Rung, ...])
 
 
 class Result(Struct, frozen=True, omit_defaults=True):
@@ -60,11 +63,13 @@ class Result(Struct, frozen=True, omit_defaults=True):
 
 
 class Claim(Struct, frozen=True):
-    """Claimed deliveries of one follower and leg, newest first, that one notice tells of."""
+    """What one notice tells of a leg; `newest` gives it its id, `rows` are by version."""
 
-    rows: Sequence[asyncpg.Record]
+    newest: asyncpg.Record
+    rows: Mapping[int, asyncpg.Record]
     notice: Notice
     targets: list[Target]
+    ends: list[Result]  # of the other rows, if it is taken
     told: dict[str, object]
 
 
@@ -282,41 +287,69 @@ def worth(change: Change) -> Significance | None:
 
 
 def judge(rows: Sequence[asyncpg.Record]) -> tuple[Claim | None, list[Result]]:
-    """Look again at what was claimed of one follower and leg, newest first, as things are now."""
+    """Decide anew on what was claimed of one follower and leg, newest first, as things are now."""
     row = rows[0]
     if row["role"] is None:
         return None, [result(each, "suppressed", "not followed any more") for each in rows]
-    leg = LEG.decode(row["leg"])
-    kinds = {kind for each in rows for kind in each["kinds"]}
-    reason = still_true(kinds, leg, max(r["expires_at"] for r in rows), row["board_at"])
-    if reason is not None:
-        state = "expired" if reason == EXPIRED else "superseded"
-        return None, [result(each, state, reason) for each in rows]
-    shown = shown_by(Raw(row["leg"].encode()), leg.version)
-    told = msgspec.json.decode(row["told"])
-    kinds = {kind for kind in kinds if shown.get(SHOWN[kind]) != told.get(SHOWN[kind])}
-    if not (said := true_kinds(kinds, leg, row["board_at"])):
-        return None, [result(each, "superseded", "told already") for each in rows]
+    leg, follower = LEG.decode(row["leg"]), follower_of(row)
+    if leg.hidden:
+        return None, [result(each, "superseded", "not shown any more") for each in rows]
+    decision = decide([open_delivery(each) for each in rows], leg, follower, row["board_at"])
+    by_version = {each["version"]: each for each in rows}
+    ends = [result(by_version[one.version], one.state, one.reason) for one in decision.ends]
+    kept = [
+        structs.replace(result(by_version[one.version], "held", one.reason), held_until=one.until)
+        for one in decision.kept
+    ]
+    if decision.version is None:
+        return None, ends + kept
+    newest = by_version[decision.version]
     targets = TARGETS.decode(row["targets"])
     if not targets:
-        return None, [result(each, "undeliverable", "no device") for each in rows]
-    return Claim(rows, notice_of(rows, leg, said), targets, shown), []
+        return None, [result(newest, "undeliverable", "no device"), *ends, *kept]
+    told = msgspec.to_builtins(told_after(follower.told, decision.kinds, leg))
+    notice = notice_of(newest, leg, decision)
+    claim = Claim(newest, by_version, notice, targets, ends, {**told, "version": leg.version})
+    return claim, kept
 
 
-def notice_of(rows: Sequence[asyncpg.Record], leg: FlightLeg, kinds: tuple[str, ...]) -> Notice:
-    """The words for these kinds; in a replay board seconds are shorter."""
-    row, board_at = rows[0], rows[0]["board_at"]
-    title, body = text(kinds, leg, demo=row["speed"] is not None)
-    expires_at = max(each["expires_at"] for each in rows)
-    left = (expires_at - board_at).total_seconds() / (row["speed"] or 1.0)
+def follower_of(row: asyncpg.Record) -> Follower:
+    """The person whose delivery this is."""
+    return Follower(
+        role=row["role"],
+        number=row["number"],
+        preferences=PREFERENCES.decode(row["preferences"]),
+        told=TOLD.decode(row["told"]),
+        rung=RUNG.decode(row["rung"]),
+    )
+
+
+def open_delivery(row: asyncpg.Record) -> OpenDelivery:
+    """A claimed row as the rules see it."""
+    return OpenDelivery(
+        version=row["version"],
+        kinds=tuple(row["kinds"]),
+        urgent=row["urgent"],
+        held_until=row["held_until"],
+        expires_at=row["expires_at"],
+        before=before_of(CHANGED.decode(row["changed"])),
+        withheld=row["feed_dead"],
+    )
+
+
+def notice_of(row: asyncpg.Record, leg: FlightLeg, decision: Decision) -> Notice:
+    """The words for what was decided; in a replay board seconds are shorter."""
+    title, body = text(decision.kinds, leg, demo=row["speed"] is not None)
+    expires_at = decision.expires_at or row["expires_at"]
+    left = (expires_at - row["board_at"]).total_seconds() / (row["speed"] or 1.0)
     return Notice(
         id=f"{row['epoch']}:{row['seq']}",
         leg_key=leg.key,
         version=leg.version,
-        kinds=kinds,
+        kinds=decision.kinds,
         title=title,
         body=body,
-        urgent=any(each["urgent"] for each in rows),
+        urgent=decision.urgent,
         ttl=max(1, math.floor(left)),
     )
 
@@ -336,23 +369,26 @@ def result(
 
 def results_of(claim: Claim, answers: Sequence[Sent]) -> list[Result]:
     """One device that took the notice is enough; without one it is repeated while any may."""
-    newest, *older = claim.rows
     if any(sent.outcome is Outcome.ACCEPTED for sent in answers):
-        first = result(newest, "sent", said=claim.notice.kinds)
-    else:
-        details = "; ".join(dict.fromkeys(sent.detail for sent in answers))[:500]
-        retries = [sent for sent in answers if sent.outcome is Outcome.RETRY]
-        if retries:
-            wait = retry_in(retries, newest["attempts"])
-            return [result(row, "pending", details, wait) for row in claim.rows]
-        first = result(newest, "undeliverable", f"no device took it: {details}")
-    reason = f"version {newest['version']} is newer"
-    return [first, *(result(row, "superseded", reason) for row in older)]
+        return [result(claim.newest, "sent", said=claim.notice.kinds), *claim.ends]
+    details = "; ".join(dict.fromkeys(sent.detail for sent in answers))[:500]
+    retries = [sent for sent in answers if sent.outcome is Outcome.RETRY]
+    if not retries:
+        reason = f"no device took it: {details}"
+        return [result(claim.newest, "undeliverable", reason), *claim.ends]
+    wait = retry_in(retries, claim.newest["attempts"])
+    again = [
+        result(claim.rows[end.version], "pending", details, wait)
+        for end in claim.ends
+        if end.state == "superseded"  # by this notice, which has not been taken yet
+    ]
+    over = [end for end in claim.ends if end.state != "superseded"]
+    return [result(claim.newest, "pending", details, wait), *again, *over]
 
 
 def learned(claim: Claim) -> Learned:
     """What a sent notice taught its follower."""
-    row = claim.rows[0]
+    row = claim.newest
     return Learned(row["account_id"], row["leg_id"], Raw(row["told"].encode()), claim.told)
 
 

@@ -284,7 +284,7 @@ SELECT d.account_id, d.leg_id, d.version, d.seq, d.kinds, d.urgent, d.held_until
   d.due_at, d.attempts, public_state(l) AS leg, board_now() AS board_at, c.speed,
   (SELECT epoch::text FROM relay_state) AS epoch,
   coalesce(s.last_seen_at < wall_now() - 3 * s.max_silence, false) AS feed_dead,
-  f.role, f.number, f.told, a.preferences,
+  coalesce(g.changed, '{}') AS changed, f.role, f.number, f.told, a.preferences,
   (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', k, 'at', utc(n.said_at))
      ORDER BY n.said_at), '[]') FROM delivery n, unnest(n.said) AS k
    WHERE (n.account_id, n.leg_id) = (d.account_id, d.leg_id)

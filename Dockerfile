@@ -21,6 +21,7 @@ RUN /build/bin/pip --python /opt/gatecast/bin/python install --no-cache-dir --no
 COPY pyproject.toml README.md LICENSE schema.sql ./
 COPY realtime realtime
 COPY api api
+COPY web/src/locales/notices web/src/locales/notices
 COPY --from=web /src/web/dist web/dist
 RUN /build/bin/pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
     && /build/bin/pip --python /opt/gatecast/bin/python install --no-cache-dir --no-deps \

@@ -126,7 +126,7 @@ def copy_of_the_sources(folder: Path) -> Path:
     folder.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE", "schema.sql"):
         shutil.copy(ROOT / name, folder)
-    for name in ("realtime", "api", "web/dist"):
+    for name in ("realtime", "api", "web/dist", "web/src/locales/notices"):
         shutil.copytree(ROOT / name, folder / name, symlinks=True)
     return folder
 
@@ -147,6 +147,7 @@ def test_the_wheel_carries_everything_it_reads(tmp_path: Path) -> None:
     )  # fmt: skip
     for name in (
         "realtime/queries.sql",
+        "realtime/resources/notices/ar.json",
         "api/resources/schema.sql",
         "api/resources/replay/2013-03-08.csv",
         "api/resources/web/board.html",

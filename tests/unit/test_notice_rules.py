@@ -99,6 +99,13 @@ def test_each_step_of_boarding_rings_once(steps: tuple[str, ...]) -> None:
 def test_a_step_that_is_over_is_not_announced() -> None:
     person = Telling(before=40 * MINUTE)
     person.change(timedelta(seconds=2), phase="boarding")
+    person.change(phase="final_call")
+    assert person.kinds == [("final_call",)]
+
+
+def test_no_step_is_announced_after_the_departure() -> None:
+    person = Telling(before=40 * MINUTE)
+    person.change(timedelta(seconds=2), phase="boarding")
     person.change(timedelta(seconds=2), phase="final_call")
     person.change(phase="off_block", atd=STD)
     assert person.kinds == []

@@ -1,0 +1,102 @@
+"""A real bad day through the rules: how often a phone rings, kind by kind.
+
+`python -m tests.unit.test_notice_replay` prints the table.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from api.feed_replay import Statement, statements
+from api.fields import Said, read_patch
+from api.merge import Authority, combine, merge
+from api.replay_day import load
+from realtime.flight import FlightLeg
+from realtime.follower import ROLES
+from realtime.notice_kinds import TIMES
+from tests.support.telling import Telling
+
+DAY = date(2013, 3, 8)
+FEED = {1: Authority(100)}
+Told = Mapping[str, Counter[str]]
+
+
+def leg_of(story: Sequence[Statement], held: Mapping[str, Said]) -> FlightLeg:
+    key = story[0].patch.key
+    columns = {name: value for name, value in merge({1: held}, FEED).items() if value}
+    return msgspec.convert(
+        {
+            "key": str(key.leg_key()), "version": 1, "airline": key.airline,
+            "flight_no": key.number, "dep_airport": key.dep, "arr_airport": key.arr,
+            "irregularity": "none",
+        } | columns,
+        FlightLeg,
+    )  # fmt: skip
+
+
+def follow(story: Sequence[Statement], role: str) -> Telling:
+    """Somebody who follows from the first load of the day on."""
+    held: Mapping[str, Said] = read_patch(story[0].patch, story[0].at)
+    person = Telling(role, leg=leg_of(story, held))
+    person.now = story[0].at
+    for said in story[1:]:
+        person.wait(said.at - person.now)
+        held = combine(held, read_patch(said.patch, said.at))
+        fields: dict[str, Any] = msgspec.structs.asdict(leg_of(story, held))
+        del fields["version"]
+        person.change(timedelta(0), **fields)
+    person.wait(timedelta(hours=24))
+    return person
+
+
+def count(day: date) -> tuple[int, Told, Told]:
+    """Legs, notices by role and what they told by role."""
+    stories: dict[object, list[Statement]] = defaultdict(list)
+    for said in statements(load(day)):
+        stories[said.patch.key].append(said)
+    notices: dict[str, Counter[str]] = {role: Counter() for role in ROLES}
+    kinds: dict[str, Counter[str]] = {role: Counter() for role in ROLES}
+    for story in stories.values():
+        for role in ROLES:
+            person = follow(story, role)
+            assert person.open == {}
+            notices[role].update(told[0] for told in person.kinds)
+            kinds[role].update(kind for told in person.kinds for kind in told)
+    return len(stories), notices, kinds
+
+
+@pytest.fixture(scope="module")
+def counted() -> tuple[int, Told, Told]:
+    return count(DAY)
+
+
+def test_a_bad_day_rings_a_few_times_a_leg(counted: tuple[int, Told, Told]) -> None:
+    legs, notices, kinds = counted
+    assert legs == 979
+    delays = sum(kinds["passenger"][kind] for kind in TIMES) / legs
+    assert 1.5 < delays < 3
+    assert 4 < notices["passenger"].total() / legs < 6
+    assert 4.5 < notices["pick_up"].total() / legs < 7.5
+
+
+def test_every_cancellation_rings_once_for_both(counted: tuple[int, Told, Told]) -> None:
+    _, _, kinds = counted
+    cancelled = sum(leg.off_block is None for leg in load(DAY))
+    assert kinds["passenger"]["cancelled"] == kinds["pick_up"]["cancelled"] == cancelled > 50
+
+
+def main() -> None:
+    """Print the table."""
+    legs, notices, kinds = count(DAY)
+    for role in ROLES:
+        print(f"{role}: {notices[role].total() / legs:.2f} notices a leg")
+        for kind, number in kinds[role].most_common():
+            print(f"  {kind:20} {number / legs:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -343,3 +343,22 @@ async def test_a_change_of_a_feed_that_is_dead_now_is_withheld(
         await pool.execute("UPDATE feed SET last_seen_at = wall_now()")
         await pool.execute("UPDATE delivery SET held_until = NULL")
         assert [end[:2] for end in await finish(pool)] == [(2, "sent")]
+
+
+async def test_what_is_urgent_goes_first(pool: "Pool[asyncpg.Record]") -> None:
+    sender = RecordingSender()
+    notifiers = [await make(pool, sender, name=name) for name in ("a", "b")]
+    far = await add_legs(pool, 200, departs_in="2 hours", first=1)
+    near = await add_legs(pool, 200, departs_in="30 minutes", first=500)
+    for leg_id in (*far, *near):
+        await add_person(pool, leg_id, f"ok-phone-{leg_id}")
+    await pool.execute("UPDATE flight_leg SET dep_gate = '22'")
+    await ChangeLog(pool).sequence()
+    while await notifiers[0].enqueue_batch():
+        pass
+    async with running(*notifiers):
+        await finish(pool, within=30)
+    urgent = [notice.urgent for _, notice in sender.sent]
+    assert len(urgent) == 400
+    assert urgent.index(False) >= 200 - 2 * 90  # the batches that were claimed at that time
+    assert not any(urgent[300:])

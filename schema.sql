@@ -625,7 +625,8 @@ CREATE TABLE follow (
   number     text   NOT NULL DEFAULT '',            -- what was searched: EI5009; '' = the leg's own
   kinds      text[] NOT NULL DEFAULT
     '{cancelled,reinstated,diverted,returned_to_gate,air_return,schedule_change,delay,early,terminal_changed,gate_changed,boarding,final_call,boarding_suspended,belt_assigned,belt_changed}',
-  told       jsonb  NOT NULL DEFAULT '{}',          -- of the leg's public state, what is known to it
+  told       jsonb  NOT NULL DEFAULT '{}',          -- of the leg's public state what they know, with
+                                                    -- its version
   PRIMARY KEY (account_id, leg_id));
 CREATE INDEX follow_leg ON follow (leg_id);
 
@@ -660,7 +661,7 @@ CREATE TABLE delivery (                             -- one significant change fo
   PRIMARY KEY (account_id, leg_id, version),
   CHECK (state NOT IN ('superseded','expired','suppressed','undeliverable') OR reason IS NOT NULL),
   CHECK ((state IN ('held','pending','claimed')) = (done_at IS NULL))) WITH (fillfactor = 80);
-CREATE INDEX delivery_due ON delivery (due_at) WHERE state IN ('held','pending');
+CREATE INDEX delivery_due ON delivery (urgent DESC, due_at) WHERE state IN ('held','pending');
 CREATE INDEX delivery_lease ON delivery (lease_until) WHERE state = 'claimed';
 
 -- Feeds over HTTP ---------------------------------------------------------------------------------

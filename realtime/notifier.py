@@ -11,20 +11,25 @@ import math
 import random
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from itertools import islice
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby, islice
+from uuid import UUID
 
 import asyncpg
 import msgspec
 import structlog
-from msgspec import Struct
+from msgspec import Raw, Struct, structs
 
 from realtime.backoff import Backoff
 from realtime.bus import Bus
 from realtime.change_log import change_of
 from realtime.database import DATABASE_AWAY, QUERIES
 from realtime.flight import Change, FlightLeg
-from realtime.notice import EXPIRED, Significance, significance, still_true, text, true_kinds
+from realtime.follower import TOLD_FIELDS, Follower, Preferences, Rung, Told
+from realtime.notice import Significance, significance, text
+from realtime.notice_change import before_of
+from realtime.notice_rules import Decision, OpenDelivery, decide, told_after
 from realtime.sender import Notice, Outcome, Sender, Sent, Target
 from realtime.settings import Settings
 
@@ -39,23 +44,42 @@ RETRY_BASE, RETRY_CAP, RETRY_LEAST = 10.0, 300.0, 1.0
 LEG = msgspec.json.Decoder(FlightLeg)
 CHANGED = msgspec.json.Decoder(dict[str, list[object]])
 TARGETS = msgspec.json.Decoder(list[Target])
+PREFERENCES = msgspec.json.Decoder(Preferences)
+TOLD = msgspec.json.Decoder(Told)
+RUNG = msgspec.json.Decoder(tuple[Rung, ...])
+
+
+class Result(Struct, frozen=True, omit_defaults=True):
+    """What became of a claimed delivery, as `record` takes it; open ones say when to come again."""
+
+    account_id: UUID
+    leg_id: int
+    version: int
+    state: str
+    reason: str | None = None
+    retry_in: float | None = None  # wall seconds
+    held_until: datetime | None = None  # board time
+    said: tuple[str, ...] | None = None
 
 
 class Claim(Struct, frozen=True):
-    """A claimed delivery that is still true, and to whom it goes."""
+    """What one notice tells of a leg; `newest` gives it its id, `rows` are by version."""
 
-    row: asyncpg.Record
+    newest: asyncpg.Record
+    rows: Mapping[int, asyncpg.Record]
     notice: Notice
     targets: list[Target]
+    ends: list[Result]  # of the other rows, if it is taken
+    told: dict[str, object]
 
 
-class Result(Struct, frozen=True):
-    """What became of a claimed delivery; `retry_in` counts for state `pending` only."""
+class Learned(Struct, frozen=True):
+    """What a follower knows after a notice, as `tell_sent` takes it."""
 
-    row: asyncpg.Record
-    state: str
-    reason: str | None = None
-    retry_in: float = 0.0
+    account_id: UUID
+    leg_id: int
+    before: Raw
+    told: dict[str, object]
 
 
 class DeviceNote(Struct, frozen=True):
@@ -85,6 +109,7 @@ class Notifier:
         self.ended: Counter[str] = Counter()
         self.away: dict[str, str] = {}
         self._results: list[Result] = []
+        self._learned: list[Learned] = []
         self._notes: list[DeviceNote] = []
 
     async def run(self) -> None:
@@ -178,6 +203,7 @@ class Notifier:
             change.wall_at,
             self.settings.grace_urgent if found.urgent else self.settings.grace,
             epoch,
+            msgspec.json.encode(shown_by(change.state, change.version or 0)).decode(),
         )
         return added
 
@@ -191,15 +217,22 @@ class Notifier:
         await self.pool.execute(QUERIES["release_leases"])
         await self.pool.execute(QUERIES["claim"], self.worker, self.settings.lease, CLAIM_BATCH)
         rows = await self.pool.fetch(QUERIES["load_claimed"], self.worker)
-        judged = [judge(row) for row in rows]
-        claims = [claim for claim in judged if isinstance(claim, Claim)]
+        claims: list[Claim] = []
+        results: list[Result] = []
+        for _, group in groupby(rows, lambda row: (row["account_id"], row["leg_id"])):
+            claim, settled = judge(list(group))
+            claims += [claim] if claim is not None else []
+            results += settled
         sends = [(target, claim.notice) for claim in claims for target in claim.targets]
         answers = await self.sender.send(sends) if sends else []
         # Kept until they are recorded: a database that goes away now must not cost a repeat.
-        self._results = [result for result in judged if isinstance(result, Result)]
+        self._results, self._learned = results, []
         remaining = iter(answers)
         for claim in claims:
-            self._results.append(result_of(claim, list(islice(remaining, len(claim.targets)))))
+            found = results_of(claim, list(islice(remaining, len(claim.targets))))
+            self._results += found
+            if found[0].state == "sent":
+                self._learned.append(learned(claim))
         self._notes = [
             note
             for (target, _), sent in zip(sends, answers, strict=True)
@@ -214,16 +247,13 @@ class Notifier:
             return
         results, notes = self._results, self._notes
         async with self.pool.acquire() as session, session.transaction():
-            await session.execute(
-                QUERIES["record"],
-                self.worker,
-                [result.row["account_id"] for result in results],
-                [result.row["leg_id"] for result in results],
-                [result.row["version"] for result in results],
-                [result.state for result in results],
-                [result.reason for result in results],
-                [result.retry_in for result in results],
-            )
+            # What an enqueue takes for told must not change beside it.
+            await session.execute(QUERIES["lock_receipts_shared"])
+            recorded = await session.fetch(QUERIES["record"], self.worker, as_json(results))
+            ours = {(row["account_id"], row["leg_id"]) for row in recorded}
+            told = [each for each in self._learned if (each.account_id, each.leg_id) in ours]
+            if told:
+                await session.execute(QUERIES["tell_sent"], as_json(told))
             if notes:
                 await session.execute(
                     QUERIES["note_devices"],
@@ -232,7 +262,21 @@ class Notifier:
                     [note.dead_reason for note in notes],
                 )
         self.ended.update(result.state for result in results)
-        self._results, self._notes = [], []
+        self._results, self._learned, self._notes = [], [], []
+
+
+def as_json(rows: Sequence[Struct]) -> str:
+    """Parameter of a statement that takes rows as JSON."""
+    return msgspec.json.encode(rows).decode()
+
+
+def shown_by(state: Raw, version: int) -> dict[str, object]:
+    """What somebody who saw this public state knows, as `follow.told` keeps it."""
+    members = msgspec.json.decode(state, type=dict[str, object])
+    return {
+        "version": version,
+        **{field: members[field] for field in TOLD_FIELDS if field in members},
+    }
 
 
 def worth(change: Change) -> Significance | None:
@@ -242,46 +286,110 @@ def worth(change: Change) -> Significance | None:
     return significance(CHANGED.decode(change.changed), LEG.decode(change.state), change.at)
 
 
-def judge(row: asyncpg.Record) -> Claim | Result:
-    """Look at a claimed delivery again, against the leg, the follow and the devices as they are."""
-    if not row["followed"]:
-        return Result(row, "suppressed", "not followed any more")
-    leg = LEG.decode(row["leg"])
-    reason = still_true(row["kinds"], leg, row["expires_at"], row["board_at"])
-    if reason is not None:
-        return Result(row, "expired" if reason == EXPIRED else "superseded", reason)
+def judge(rows: Sequence[asyncpg.Record]) -> tuple[Claim | None, list[Result]]:
+    """Decide anew on what was claimed of one follower and leg, newest first, as things are now."""
+    row = rows[0]
+    if row["role"] is None:
+        return None, [result(each, "suppressed", "not followed any more") for each in rows]
+    leg, follower = LEG.decode(row["leg"]), follower_of(row)
+    if leg.hidden:
+        return None, [result(each, "superseded", "not shown any more") for each in rows]
+    decision = decide([open_delivery(each) for each in rows], leg, follower, row["board_at"])
+    by_version = {each["version"]: each for each in rows}
+    ends = [result(by_version[one.version], one.state, one.reason) for one in decision.ends]
+    kept = [
+        structs.replace(result(by_version[one.version], "held", one.reason), held_until=one.until)
+        for one in decision.kept
+    ]
+    if decision.version is None:
+        return None, ends + kept
+    newest = by_version[decision.version]
     targets = TARGETS.decode(row["targets"])
     if not targets:
-        return Result(row, "undeliverable", "no device")
-    return Claim(row, notice_of(row, leg), targets)
+        return None, [result(newest, "undeliverable", "no device"), *ends, *kept]
+    told = msgspec.to_builtins(told_after(follower.told, decision.kinds, leg))
+    notice = notice_of(newest, leg, decision)
+    claim = Claim(newest, by_version, notice, targets, ends, {**told, "version": leg.version})
+    return claim, kept
 
 
-def notice_of(row: asyncpg.Record, leg: FlightLeg) -> Notice:
-    """The words for the kinds that are still true; in a replay board seconds are shorter."""
-    kinds = true_kinds(row["kinds"], leg, row["board_at"])
-    title, body = text(kinds, leg, demo=row["speed"] is not None)
-    left = (row["expires_at"] - row["board_at"]).total_seconds() / (row["speed"] or 1.0)
+def follower_of(row: asyncpg.Record) -> Follower:
+    """The person whose delivery this is."""
+    return Follower(
+        role=row["role"],
+        number=row["number"],
+        preferences=PREFERENCES.decode(row["preferences"]),
+        told=TOLD.decode(row["told"]),
+        rung=RUNG.decode(row["rung"]),
+    )
+
+
+def open_delivery(row: asyncpg.Record) -> OpenDelivery:
+    """A claimed row as the rules see it."""
+    return OpenDelivery(
+        version=row["version"],
+        kinds=tuple(row["kinds"]),
+        urgent=row["urgent"],
+        held_until=row["held_until"],
+        expires_at=row["expires_at"],
+        before=before_of(CHANGED.decode(row["changed"])),
+        withheld=row["feed_dead"],
+    )
+
+
+def notice_of(row: asyncpg.Record, leg: FlightLeg, decision: Decision) -> Notice:
+    """The words for what was decided; in a replay board seconds are shorter."""
+    title, body = text(decision.kinds, leg, demo=row["speed"] is not None)
+    expires_at = decision.expires_at or row["expires_at"]
+    left = (expires_at - row["board_at"]).total_seconds() / (row["speed"] or 1.0)
     return Notice(
         id=f"{row['epoch']}:{row['seq']}",
         leg_key=leg.key,
         version=leg.version,
-        kinds=kinds,
+        kinds=decision.kinds,
         title=title,
         body=body,
-        urgent=row["urgent"],
+        urgent=decision.urgent,
         ttl=max(1, math.floor(left)),
     )
 
 
-def result_of(claim: Claim, answers: Sequence[Sent]) -> Result:
+def result(
+    row: asyncpg.Record,
+    state: str,
+    reason: str | None = None,
+    retry_in: float | None = None,
+    said: tuple[str, ...] | None = None,
+) -> Result:
+    """The result of one claimed delivery."""
+    return Result(
+        row["account_id"], row["leg_id"], row["version"], state, reason, retry_in, None, said
+    )
+
+
+def results_of(claim: Claim, answers: Sequence[Sent]) -> list[Result]:
     """One device that took the notice is enough; without one it is repeated while any may."""
     if any(sent.outcome is Outcome.ACCEPTED for sent in answers):
-        return Result(claim.row, "sent")
+        return [result(claim.newest, "sent", said=claim.notice.kinds), *claim.ends]
     details = "; ".join(dict.fromkeys(sent.detail for sent in answers))[:500]
     retries = [sent for sent in answers if sent.outcome is Outcome.RETRY]
     if not retries:
-        return Result(claim.row, "undeliverable", f"no device took it: {details}")
-    return Result(claim.row, "pending", details, retry_in(retries, claim.row["attempts"]))
+        reason = f"no device took it: {details}"
+        return [result(claim.newest, "undeliverable", reason), *claim.ends]
+    wait = retry_in(retries, claim.newest["attempts"])
+    again = [
+        result(claim.rows[end.version], "pending", details, wait)
+        for end in claim.ends
+        if end.state == "superseded"  # by this notice, which has not been taken yet
+    ]
+    over = [end for end in claim.ends if end.state != "superseded"]
+    return [result(claim.newest, "pending", details, wait), *again, *over]
+
+
+def learned(claim: Claim) -> Learned:
+    """What a sent notice taught its follower."""
+    row = claim.newest
+    return Learned(row["account_id"], row["leg_id"], Raw(row["told"].encode()), claim.told)
 
 
 def retry_in(retries: Sequence[Sent], attempts: int) -> float:

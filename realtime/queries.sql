@@ -181,7 +181,8 @@ ON CONFLICT (account_id, leg_id) DO UPDATE SET epoch = excluded.epoch, at = wall
     ELSE excluded.attentive_version END
 
 -- name: settle
--- $1 account, $2 legs: open deliveries that the account's receipts cover; how many there were.
+-- $1 account, $2 legs: open deliveries that the account's receipts cover; of each leg how many there
+-- were, and up to which version all is seen.
 WITH covered AS (
   SELECT d.account_id, d.leg_id, d.version FROM delivery d JOIN receipt r USING (account_id, leg_id)
   WHERE d.account_id = $1::text::uuid AND d.leg_id = ANY ($2::bigint[])
@@ -192,27 +193,63 @@ settled AS (
   UPDATE delivery d SET state = 'seen', reason = 'receipt', done_at = wall_now(),
     worker = NULL, lease_until = NULL
   FROM covered c WHERE (d.account_id, d.leg_id, d.version) = (c.account_id, c.leg_id, c.version)
-  RETURNING 1)
-SELECT count(*) FROM settled
+  RETURNING d.leg_id, d.version, d.urgent)
+SELECT r.leg_id, count(s.version) AS settled, greatest(r.attentive_version, max(s.version) FILTER (
+    WHERE NOT EXISTS (SELECT FROM delivery o WHERE o.account_id = r.account_id
+      AND o.leg_id = r.leg_id AND o.state IN ('held','pending','claimed')
+      AND o.urgent AND o.version < s.version AND o.version > r.attentive_version))) AS seen
+FROM receipt r LEFT JOIN settled s USING (leg_id)
+WHERE r.account_id = $1::text::uuid AND r.leg_id = ANY ($2::bigint[])
+GROUP BY r.account_id, r.leg_id, r.attentive_version
+
+-- name: tell_seen
+-- $1 account, $2 legs, $3 versions, $4 fields: who displayed a version knows what it showed: what
+-- the leg shows now, but for what has changed since.
+WITH known AS (
+  SELECT f.account_id, f.leg_id, s.version FROM follow f
+  JOIN unnest($2::bigint[], $3::bigint[]) AS s (leg_id, version) USING (leg_id)
+  WHERE f.account_id = $1::text::uuid
+    AND s.version >= coalesce((f.told ->> 'version')::bigint, 0)
+  ORDER BY f.leg_id FOR NO KEY UPDATE OF f),
+shown AS (
+  SELECT k.account_id, k.leg_id, jsonb_build_object('version', k.version) || coalesce(
+    (SELECT jsonb_object_agg(field, value) FROM unnest($4::text[]) AS field,
+     LATERAL (SELECT coalesce(
+       (SELECT c.changed -> field -> 0 FROM leg_change c WHERE c.leg_id = k.leg_id
+          AND c.version > k.version AND c.changed ? field ORDER BY c.version LIMIT 1),
+       state -> field) AS value) v
+     WHERE value <> 'null'), '{}') AS told
+  FROM known k JOIN flight_leg l USING (leg_id)
+  CROSS JOIN LATERAL (SELECT public_state(l) AS state OFFSET 0) p)
+UPDATE follow f SET told = s.told FROM shown s
+WHERE (f.account_id, f.leg_id) = (s.account_id, s.leg_id) AND f.told IS DISTINCT FROM s.told
 
 -- name: enqueue
 -- $1 leg, $2 version, $3 seq, $4 kinds, $5 urgent, $6 held until, $7 expires at, $8 wall commit,
--- $9 grace, $10 epoch: one delivery for each follower, none where there is one; rows added.
+-- $9 grace, $10 epoch, $11 what this version shows: one delivery for each follower who wants one of
+-- the kinds, none where there is one; it is seen when a receipt covers it. Rows added.
 WITH added AS (
   INSERT INTO delivery (account_id, leg_id, version, seq, kinds, urgent, held_until, expires_at,
     due_at, state, done_at, reason)
   SELECT f.account_id, f.leg_id, $2, $3, $4::text[], $5, $6, $7,
     $8::timestamptz + make_interval(secs => $9),
-    CASE WHEN s.seen THEN 'seen' ELSE 'pending' END, CASE WHEN s.seen THEN wall_now() END,
+    CASE WHEN s.seen THEN 'seen' WHEN $6 > board_now() THEN 'held' ELSE 'pending' END,
+    CASE WHEN s.seen THEN wall_now() END,
     CASE WHEN s.seen THEN 'receipt before the delivery' END
   FROM follow f JOIN account a USING (account_id)
   LEFT JOIN receipt r ON r.account_id = f.account_id AND r.leg_id = f.leg_id
     AND r.epoch = $10::text::uuid
   CROSS JOIN LATERAL (SELECT coalesce(
     $2 <= CASE WHEN $5 THEN r.attentive_version ELSE r.version END, false) AS seen) s
-  WHERE f.leg_id = $1 ORDER BY f.account_id
+  WHERE f.leg_id = $1 AND f.kinds && $4::text[] ORDER BY f.account_id
   FOR KEY SHARE OF a            -- an account that is just being deleted is waited for, then left out
-  ON CONFLICT DO NOTHING RETURNING 1)
+  ON CONFLICT DO NOTHING RETURNING account_id, leg_id, state),
+told AS (
+  UPDATE follow f SET told = $11::text::jsonb FROM added a
+  WHERE a.state = 'seen' AND (f.account_id, f.leg_id) = (a.account_id, a.leg_id)
+    AND coalesce((f.told ->> 'version')::bigint, 0) < $2
+    AND NOT EXISTS (SELECT FROM delivery o WHERE o.account_id = f.account_id
+      AND o.leg_id = f.leg_id AND o.state IN ('held','pending','claimed') AND o.urgent))
 SELECT count(*) FROM added
 
 -- name: erased_accounts
@@ -226,80 +263,98 @@ WITH over AS (
   SELECT account_id, leg_id, version FROM delivery WHERE state = 'claimed'
     AND lease_until < (SELECT wall_now())
   ORDER BY account_id, leg_id, version FOR UPDATE SKIP LOCKED)
-UPDATE delivery d SET state = 'pending', reason = 'the lease ran out', worker = NULL,
-  lease_until = NULL
+UPDATE delivery d SET state = CASE WHEN held_until > board_now() THEN 'held' ELSE 'pending' END,
+  reason = 'the lease ran out', worker = NULL, lease_until = NULL
 FROM over o WHERE (d.account_id, d.leg_id, d.version) = (o.account_id, o.leg_id, o.version)
 
 -- name: claim
--- $1 worker, $2 lease in s, $3 limit: of each (account, leg) with a due delivery and none claimed,
--- the newest open delivery under a lease, with the kinds of all; the older ones end. A group of
--- which another claim or a receipt has a row locked is left for the next time.
+-- $1 worker, $2 lease in s, $3 limit: all open deliveries of so many (account, leg) with a due one
+-- and none claimed, urgent ones first. A group of which another claim or a receipt has a row locked
+-- is left for the next time.
 WITH due AS (
   SELECT account_id, leg_id FROM (
-    SELECT account_id, leg_id, due_at FROM delivery d
-    WHERE state = 'pending' AND due_at <= (SELECT wall_now()) AND NOT EXISTS (
-      SELECT FROM delivery c WHERE c.account_id = d.account_id AND c.leg_id = d.leg_id
-        AND c.state = 'claimed')
-    ORDER BY due_at LIMIT 4 * $3::integer) d
-  GROUP BY account_id, leg_id ORDER BY min(due_at), account_id, leg_id LIMIT $3),
+    SELECT account_id, leg_id, urgent, due_at FROM delivery d
+    WHERE state IN ('held','pending') AND due_at <= (SELECT wall_now())
+      AND (held_until IS NULL OR held_until <= (SELECT board_now())) AND NOT EXISTS (
+        SELECT FROM delivery c WHERE c.account_id = d.account_id AND c.leg_id = d.leg_id
+          AND c.state = 'claimed')
+    ORDER BY urgent DESC, due_at LIMIT 4 * $3::integer) d
+  GROUP BY account_id, leg_id
+  ORDER BY bool_or(urgent) DESC, min(due_at), account_id, leg_id LIMIT $3),
 locked AS MATERIALIZED (
-  SELECT d.account_id, d.leg_id, d.version, d.kinds, d.urgent, d.expires_at
-  FROM delivery d JOIN due USING (account_id, leg_id)
-  WHERE d.state = 'pending' ORDER BY d.account_id, d.leg_id, d.version
+  SELECT d.account_id, d.leg_id, d.version FROM delivery d JOIN due USING (account_id, leg_id)
+  WHERE d.state IN ('held','pending') ORDER BY d.account_id, d.leg_id, d.version
   FOR UPDATE OF d SKIP LOCKED),
-groups AS (
-  SELECT account_id, leg_id, max(version) AS newest, bool_or(urgent) AS urgent,
-    max(expires_at) AS expires_at,
-    ARRAY(SELECT DISTINCT k FROM locked o, unnest(o.kinds) AS k
-          WHERE (o.account_id, o.leg_id) = (l.account_id, l.leg_id) ORDER BY k) AS kinds
-  FROM locked l GROUP BY account_id, leg_id
+whole AS (
+  SELECT account_id, leg_id FROM locked l GROUP BY account_id, leg_id
   HAVING count(*) = (SELECT count(*) FROM delivery d WHERE d.account_id = l.account_id
-    AND d.leg_id = l.leg_id AND d.state = 'pending')),
-ended AS (
-  UPDATE delivery d SET state = 'superseded', reason = 'version ' || g.newest || ' is newer',
-    done_at = wall_now(), worker = $1
-  FROM groups g, locked l
-  WHERE (l.account_id, l.leg_id) = (g.account_id, g.leg_id) AND l.version < g.newest
-    AND (d.account_id, d.leg_id, d.version) = (l.account_id, l.leg_id, l.version))
+    AND d.leg_id = l.leg_id AND d.state IN ('held','pending')))
 UPDATE delivery d SET state = 'claimed', worker = $1, attempts = d.attempts + 1,
-  lease_until = wall_now() + make_interval(secs => $2), kinds = g.kinds, urgent = g.urgent,
-  expires_at = g.expires_at
-FROM groups g WHERE (d.account_id, d.leg_id, d.version) = (g.account_id, g.leg_id, g.newest)
+  lease_until = wall_now() + make_interval(secs => $2)
+FROM locked l JOIN whole USING (account_id, leg_id)
+WHERE (d.account_id, d.leg_id, d.version) = (l.account_id, l.leg_id, l.version)
 RETURNING d.account_id, d.leg_id, d.version
 
 -- name: load_claimed
--- $1 worker: what it has claimed, with the leg, the clock and the devices as they are now.
-SELECT d.account_id, d.leg_id, d.version, d.seq, d.kinds, d.urgent, d.expires_at, d.attempts,
-  public_state(l) AS leg, board_now() AS board_at, c.speed,
+-- $1 worker: what it has claimed, newest first within a leg, with all that decides: the leg, the
+-- clock, the feed of the change, the follower with what rang in the last 20 minutes, the devices.
+SELECT d.account_id, d.leg_id, d.version, d.seq, d.kinds, d.urgent, d.held_until, d.expires_at,
+  d.due_at, d.attempts, public_state(l) AS leg, board_now() AS board_at, c.speed,
   (SELECT epoch::text FROM relay_state) AS epoch,
-  EXISTS (SELECT FROM follow f WHERE f.account_id = d.account_id AND f.leg_id = d.leg_id) AS followed,
+  coalesce(s.last_seen_at < wall_now() - 3 * s.max_silence, false) AS feed_dead,
+  coalesce(g.changed, '{}') AS changed, f.role, f.number, f.told, a.preferences,
+  (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', k, 'at', utc(n.said_at))
+     ORDER BY n.said_at), '[]') FROM delivery n, unnest(n.said) AS k
+   WHERE (n.account_id, n.leg_id) = (d.account_id, d.leg_id)
+     AND n.said_at > board_now() - interval '20 minutes') AS rung,
   (SELECT coalesce(jsonb_agg(jsonb_build_object('device_id', v.device_id, 'platform', v.platform,
      'kind', v.kind, 'target', v.target) ORDER BY v.created_at), '[]')
    FROM device v WHERE v.account_id = d.account_id AND v.dead_at IS NULL) AS targets
-FROM delivery d JOIN flight_leg l USING (leg_id) CROSS JOIN clock c
+FROM delivery d JOIN flight_leg l USING (leg_id) JOIN account a USING (account_id)
+CROSS JOIN clock c
+LEFT JOIN follow f USING (account_id, leg_id)
+LEFT JOIN change_log g ON g.seq = d.seq LEFT JOIN feed s ON s.code = g.feed
 WHERE d.state = 'claimed' AND d.worker = $1
-ORDER BY d.urgent DESC, d.due_at
+WINDOW one AS (PARTITION BY d.account_id, d.leg_id)
+ORDER BY bool_or(d.urgent) OVER one DESC, min(d.due_at) OVER one, d.account_id, d.leg_id,
+  d.version DESC
 
 -- name: record
--- $1 worker, then of each delivery: $2 account, $3 leg, $4 version, $5 state, $6 reason, $7 s until
--- the next attempt. A delivery that a receipt or another worker has taken meanwhile is left alone.
+-- $1 worker, $2 results as JSON: the end of each delivery that is still this worker's, or when it is
+-- to be claimed again: in so many wall seconds, or at a board time. Those written down.
 WITH result AS (
-  SELECT * FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::float8[])
-    AS t (account_id, leg_id, version, state, reason, retry_in)),
+  SELECT * FROM jsonb_to_recordset($2::text::jsonb) AS t (account_id uuid, leg_id bigint,
+    version bigint, state text, reason text, retry_in float8, held_until timestamptz, said text[])),
 mine AS (
-  SELECT d.account_id, d.leg_id, d.version, r.state, r.reason, r.retry_in
+  SELECT d.account_id, d.leg_id, d.version, r.state, r.reason, r.retry_in, r.held_until, r.said
   FROM delivery d JOIN result r USING (account_id, leg_id, version)
   WHERE d.state = 'claimed' AND d.worker = $1
   ORDER BY d.account_id, d.leg_id, d.version FOR UPDATE OF d),
 recorded AS (
   UPDATE delivery d SET state = m.state, reason = m.reason, lease_until = NULL,
-    worker = CASE WHEN m.state <> 'pending' THEN $1 END,
-    done_at = CASE WHEN m.state <> 'pending' THEN wall_now() END,
-    due_at = CASE WHEN m.state = 'pending' THEN wall_now() + make_interval(secs => m.retry_in)
-             ELSE d.due_at END
+    worker = CASE WHEN m.state NOT IN ('held','pending') THEN $1 END,
+    done_at = CASE WHEN m.state NOT IN ('held','pending') THEN wall_now() END,
+    due_at = CASE WHEN m.retry_in IS NOT NULL THEN wall_now() + make_interval(secs => m.retry_in)
+             ELSE d.due_at END,
+    held_until = coalesce(m.held_until, d.held_until),
+    attempts = d.attempts - (m.state = 'held')::integer,
+    said = coalesce(m.said, d.said), said_at = CASE WHEN m.said <> '{}' THEN board_now() END
   FROM mine m WHERE (d.account_id, d.leg_id, d.version) = (m.account_id, m.leg_id, m.version)
-  RETURNING 1)
-SELECT count(*) FROM recorded
+  RETURNING d.account_id, d.leg_id, d.version, d.state)
+SELECT account_id, leg_id, version, state FROM recorded
+
+-- name: tell_sent
+-- $1 what followers know now as JSON: [{account_id, leg_id, before, told}]; what they learned
+-- meanwhile from a newer version stands.
+WITH sent AS (
+  SELECT f.account_id, f.leg_id, t.told FROM follow f
+  JOIN jsonb_to_recordset($1::text::jsonb) AS t (account_id uuid, leg_id bigint, before jsonb,
+    told jsonb) USING (account_id, leg_id)
+  WHERE f.told = t.before OR coalesce((f.told ->> 'version')::bigint, 0)
+    < (t.told ->> 'version')::bigint
+  ORDER BY f.account_id, f.leg_id FOR NO KEY UPDATE OF f)
+UPDATE follow f SET told = s.told FROM sent s
+WHERE (f.account_id, f.leg_id) = (s.account_id, s.leg_id)
 
 -- name: note_devices
 -- $1 devices, $2 targets, $3 why it is dead or null when it took a notice; a device that has

@@ -13,6 +13,7 @@ from realtime.errors import (
     UNRECOVERABLE_POSITION,
     Refused,
 )
+from realtime.follower import TOLD_FIELDS
 
 MAX_LEGS = 200
 
@@ -66,5 +67,13 @@ class Receipts:
         await session.execute(
             QUERIES["raise_receipts"], account_id, epoch, attentive, leg_ids, versions
         )
-        settled: int = await session.fetchval(QUERIES["settle"], account_id, leg_ids)
-        return settled
+        rows = await session.fetch(QUERIES["settle"], account_id, leg_ids)
+        seen = [row for row in rows if row["seen"]]
+        await session.execute(
+            QUERIES["tell_seen"],
+            account_id,
+            [row["leg_id"] for row in seen],
+            [row["seen"] for row in seen],
+            TOLD_FIELDS,
+        )
+        return sum(row["settled"] for row in rows)

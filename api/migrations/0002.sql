@@ -133,6 +133,8 @@ ALTER TABLE follow
 ALTER TABLE delivery
   ADD COLUMN said    text[] NOT NULL DEFAULT '{}',
   ADD COLUMN said_at timestamptz;
+DROP INDEX delivery_due;
+CREATE INDEX delivery_due ON delivery (urgent DESC, due_at) WHERE state IN ('held','pending');
 
 CREATE TABLE account_credential (                   -- of the phones that a link brought the account to
   credential_hash bytea PRIMARY KEY,

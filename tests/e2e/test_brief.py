@@ -37,7 +37,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def production(
     dsn: str, pool: "Pool[asyncpg.Record]", tmp_path: Path
 ) -> AsyncIterator[Production]:
-    await add_legs(pool, 10, departs_in="50 minutes")
+    await add_legs(pool, 10, departs_in="18 minutes")
     async with running_production(dsn, tmp_path) as running:
         yield running
 

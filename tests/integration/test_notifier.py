@@ -87,7 +87,7 @@ async def test_of_two_changes_the_newest_is_sent(pool: "Pool[asyncpg.Record]") -
     await set_gate(pool, leg_id, "22")
     await set_gate(pool, leg_id, "23")
     async with running(notifier):
-        assert await finish(pool) == [(2, "superseded", "version 3 is newer"), (3, "sent", "")]
+        assert await finish(pool) == [(2, "superseded", "said with version 3"), (3, "sent", "")]
     ((_, notice),) = sender.sent
     assert (notice.title, notice.version) == ("B6 1: gate now 23", 3)
 
@@ -115,7 +115,7 @@ async def test_a_gate_change_survives_a_cancellation_that_was_taken_back(
     await cancel(pool, leg_id)
     await reinstate(pool, leg_id)
     async with running(notifier):
-        assert [end[:2] for end in await finish(pool)] == [(2, "superseded"), (3, "sent")]
+        assert [end[:2] for end in await finish(pool)] == [(2, "sent"), (3, "superseded")]
     ((_, notice),) = sender.sent
     assert (notice.title, notice.kinds) == ("B6 1: gate now 22", ("gate_changed",))
 
@@ -290,3 +290,75 @@ async def test_a_replay_labels_its_notices_and_shortens_their_life(
     assert notice.title == "Demo: B6 1: gate now 22"
     assert "leaves at 17:45 from" in notice.body
     assert 60 * 60 / 10 - 10 <= notice.ttl <= 60 * 60 / 10
+
+
+async def test_a_gate_that_flaps_within_the_grace_rings_nobody(
+    pool: "Pool[asyncpg.Record]",
+) -> None:
+    sender = RecordingSender()
+    notifier = await make(pool, sender, Settings(grace=0.2, grace_urgent=0.2))
+    (leg_id,) = await add_legs(pool)
+    await add_person(pool, leg_id, "ok-phone")
+    await set_gate(pool, leg_id, "22")
+    await set_gate(pool, leg_id, "18")
+    async with running(notifier):
+        assert [state for _, state, _ in await finish(pool)] == ["superseded"] * 2
+    assert not sender.sent
+
+
+async def test_a_gate_that_was_told_is_corrected(pool: "Pool[asyncpg.Record]") -> None:
+    sender = RecordingSender()
+    notifier = await make(pool, sender)
+    (leg_id,) = await add_legs(pool)
+    await add_person(pool, leg_id, "ok-phone")
+    async with running(notifier):
+        for gate in ("22", "18"):
+            await set_gate(pool, leg_id, gate)
+            await finish(pool)
+    assert [notice.title for _, notice in sender.sent] == ["B6 1: gate now 22", "B6 1: gate now 18"]
+    told = await pool.fetchrow("SELECT told ->> 'dep_gate', told ->> 'version' FROM follow")
+    assert told is not None
+    assert tuple(told) == ("18", "3")
+
+
+async def test_a_change_of_a_feed_that_is_dead_now_is_withheld(
+    pool: "Pool[asyncpg.Record]",
+) -> None:
+    sender = RecordingSender()
+    notifier = await make(pool, sender)
+    (leg_id,) = await add_legs(pool)
+    await add_person(pool, leg_id, "ok-phone")
+    await pool.execute(
+        "INSERT INTO feed (code, party, max_silence, last_seen_at)"
+        " VALUES ('tower', 'airport', '1 minute', wall_now() - interval '4 minutes')"
+    )
+    async with pool.acquire() as session, session.transaction():
+        await session.execute("SET LOCAL gatecast.feed = 'tower'")
+        await set_gate(session, leg_id, "22")
+    async with running(notifier):
+        await ChangeLog(pool).sequence()
+        held = "SELECT reason FROM delivery WHERE state = 'held'"
+        assert await until(lambda: pool.fetchval(held), within=5, what="held") == "its feed is dead"
+        assert not sender.sent
+        await pool.execute("UPDATE feed SET last_seen_at = wall_now()")
+        await pool.execute("UPDATE delivery SET held_until = NULL")
+        assert [end[:2] for end in await finish(pool)] == [(2, "sent")]
+
+
+async def test_what_is_urgent_goes_first(pool: "Pool[asyncpg.Record]") -> None:
+    sender = RecordingSender()
+    notifiers = [await make(pool, sender, name=name) for name in ("a", "b")]
+    far = await add_legs(pool, 200, departs_in="2 hours", first=1)
+    near = await add_legs(pool, 200, departs_in="30 minutes", first=500)
+    for leg_id in (*far, *near):
+        await add_person(pool, leg_id, f"ok-phone-{leg_id}")
+    await pool.execute("UPDATE flight_leg SET dep_gate = '22'")
+    await ChangeLog(pool).sequence()
+    while await notifiers[0].enqueue_batch():
+        pass
+    async with running(*notifiers):
+        await finish(pool, within=30)
+    urgent = [notice.urgent for _, notice in sender.sent]
+    assert len(urgent) == 400
+    assert urgent.index(False) >= 200 - 2 * 90  # the batches that were claimed at that time
+    assert not any(urgent[300:])

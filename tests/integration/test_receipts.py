@@ -270,7 +270,8 @@ async def test_an_enqueue_during_a_receipt_waits_and_then_inserts_it_as_seen(
         await session.execute(
             QUERIES["raise_receipts"], account_id, await epoch_of(pool), False, [leg_id], [2]
         )
-        assert await session.fetchval(QUERIES["settle"], account_id, [leg_id]) == 0
+        (found,) = await session.fetch(QUERIES["settle"], account_id, [leg_id])
+        assert found["settled"] == 0
         enqueueing = asyncio.create_task(notifier.enqueue_batch())
         await until(lambda: waits_for_a_lock(pool), within=5, what="the notifier waits")
         await transaction.commit()
@@ -294,6 +295,7 @@ async def insert_delivery(session: Any, leg_id: int, epoch: str) -> int:
         expires_at,
         8.0,
         epoch,
+        "{}",
     )
     return added
 

@@ -94,6 +94,7 @@ def pages(hosts: Iterable[str]) -> list[BaseRoute]:
     return [
         Route("/", passenger),
         Route("/f/{leg_key}", passenger),
+        Route("/me", passenger),
         Route("/airports/{airport}", passenger),
         Route("/board/{airport}/{movement}", board),
         Route("/board.html", board),

@@ -10,6 +10,7 @@ const config: LinguiConfig = {
     // The words that boards and passenger pages share, apart so that the board carries no others, and the reverse.
     { path: '<rootDir>/src/locales/screens/{locale}', include: ['<rootDir>/src'] },
     { path: '<rootDir>/src/locales/alerts/{locale}', include: ['<rootDir>/src'] },
+    { path: '<rootDir>/src/locales/me/{locale}', include: ['<rootDir>/src'] },
     { path: '<rootDir>/src/locales/board/{locale}', include: ['<rootDir>/src'] },
   ],
   format: formatter({ style: 'minimal' }),

@@ -1,11 +1,14 @@
+import { Suspense, lazy } from 'react'
 import { Link, Route, Routes } from 'react-router'
-import { Notice } from './components/Notice'
+import { Notice, Skeleton } from './components/Notice'
 import shared from './components/passenger.module.css'
 import { AirportPage } from './features/airport/AirportPage'
 import { FlightPage } from './features/flight/FlightPage'
 import { HomePage } from './features/home/HomePage'
 import { useWaking } from './hooks/live'
 import { say } from './text'
+
+const MePage = lazy(() => import('./features/me/MePage'))
 
 function MissingPage() {
   return (
@@ -24,6 +27,7 @@ export function App() {
       <Route path="/" element={<HomePage />} />
       <Route path="/airports/:iata" element={<AirportPage />} />
       <Route path="/f/:key" element={<FlightPage />} />
+      <Route path="/me" element={<Suspense fallback={<Skeleton />}><MePage /></Suspense>} />
       <Route path="*" element={<MissingPage />} />
     </Routes>
   )

@@ -8,13 +8,14 @@ import alerts from './alerts/en.json'
 import board from './board/en.json'
 import { messages as boardMessages } from './board/en.json?lingui'
 import history from './history/en.json'
+import me from './me/en.json'
 import passenger from './en.json'
 import screens from './screens/en.json'
 import { messages as screenMessages } from './screens/en.json?lingui'
 
 describe('catalogues', () => {
   it('no id is in two of them', () => {
-    const ids = [alerts, board, history, passenger, screens].flatMap((catalogue) => Object.keys(catalogue))
+    const ids = [alerts, board, history, me, passenger, screens].flatMap((catalogue) => Object.keys(catalogue))
     expect(ids).toHaveLength(new Set(ids).size)
   })
 

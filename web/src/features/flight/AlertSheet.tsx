@@ -1,5 +1,6 @@
 import { i18n } from '@lingui/core'
 import { useEffect, useRef } from 'react'
+import { Link } from 'react-router'
 import { messages } from '../../locales/alerts/en.json?lingui'
 import { type Leg, flightNumber } from '../../live/leg'
 import { ring } from '../../push/hidden'
@@ -37,6 +38,7 @@ export default function AlertSheet({ leg, alert }: { leg: Leg; alert: string | u
     <>
       {alerts.askable && <Sheet alerts={alerts} />}
       <p role="status" data-rung={alerts.rung}>{alerts.rung && say(`alerts.rung.${alerts.rung}`)}</p>
+      <p><Link to="/me">{say('alerts.settings')}</Link></p>
     </>
   )
 }

@@ -91,6 +91,7 @@ export function HomePage() {
         <h1 className={shared.heading}>{say('app.name')}</h1>
         <p className={shared.lead}>{say('home.lead')}</p>
         <Follows follows={follows} />
+        {follows.length > 0 && <p className={shared.lead}><Link to="/me">{say('home.me')}</Link></p>}
         {airports
           ? <Airports airports={airports} />
           : error ? <ProblemNotice error={error} retry={() => void refetch()} /> : <Skeleton />}

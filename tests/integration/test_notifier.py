@@ -9,7 +9,8 @@ import asyncpg
 import pytest
 
 from realtime.change_log import ChangeLog
-from realtime.notifier import RETRY_CAP, Notifier, retry_in
+from realtime.claims import RETRY_CAP, retry_in
+from realtime.notifier import Notifier
 from realtime.receipts import Receipts
 from realtime.sender import Notice, Outcome, Sent, Target
 from realtime.sender_fcm import FcmSender

@@ -11,7 +11,7 @@ import pytest
 from realtime.bus import Position
 from realtime.bus_rabbitmq import pack_change, pack_tick, unpack
 from realtime.flight import Change
-from realtime.notice import KINDS
+from realtime.notice_kinds import KINDS
 
 VECTORS = json.loads(
     (Path(__file__).parent.parent / "vectors" / "bus.json").read_text(encoding="utf-8")

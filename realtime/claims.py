@@ -15,7 +15,7 @@ from realtime.follower import Follower, Preferences, Rung, Told
 from realtime.notice_catalogues import CATALOGUES
 from realtime.notice_change import before_of
 from realtime.notice_rules import Decision, OpenDelivery, decide, told_after
-from realtime.notice_text import text
+from realtime.notice_text import old_and_new, text
 from realtime.sender import Notice, Outcome, Sent, Target
 
 RETRY_BASE, RETRY_CAP, RETRY_LEAST = 10.0, 300.0, 1.0
@@ -126,7 +126,9 @@ def notice_of(row: Row, leg: FlightLeg, follower: Follower, decision: Decision) 
     """The words for what was decided; in a replay board seconds are shorter."""
     catalogue = CATALOGUES.get(follower.preferences.language, CATALOGUES["en"])
     demo = row["speed"] is not None
-    title, body = text(decision.kinds, leg, follower, catalogue, row["board_at"], demo)
+    aware = structs.replace(follower, told=decision.known)
+    title, body = text(decision.kinds, leg, aware, catalogue, row["board_at"], demo)
+    old, new = old_and_new(decision.kinds[0], leg, aware)
     expires_at = decision.expires_at or row["expires_at"]
     left = (expires_at - row["board_at"]).total_seconds() / (row["speed"] or 1.0)
     return Notice(
@@ -140,6 +142,8 @@ def notice_of(row: Row, leg: FlightLeg, follower: Follower, decision: Decision) 
         ttl=max(1, math.floor(left)),
         number=follower.number,
         at=row["board_at"].isoformat(),
+        old=old,
+        new=new,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from api.database import create_schema
 from api.feed import Patch, PatchKey
-from api.ingest import KeyTaken
+from api.leg_keys import KeyTaken
 from realtime.flight import parse_leg_key
 from tests.support.postgres import PostgresServer
 from tests.support.rest import DAY, World, problem

@@ -81,13 +81,19 @@ async def read_flight(api: Api, request: Request) -> Response:
 
 async def moved_leg(session: AsyncSession, request: Request, key: LegKey) -> Response:
     """308 to the same resource of the leg that had this key before; 404 when none had."""
-    leg = select(FlightLeg.key).join(LegAlias, LegAlias.leg_id == FlightLeg.leg_id)
-    now = await session.scalar(leg.where(LegAlias.key == str(key)))
+    now = await moved_to(session, key)
     if now is None:
         raise no_such_leg(key)
     place = request.url.path.replace(str(key), now)
     query = f"?{request.url.query}" if request.url.query else ""
     return Response(status_code=308, headers={**FRESH, "Location": place + query})
+
+
+async def moved_to(session: AsyncSession, key: LegKey) -> str | None:
+    """The key now of the leg that had this key before."""
+    leg = select(FlightLeg.key).join(LegAlias, LegAlias.leg_id == FlightLeg.leg_id)
+    now: str | None = await session.scalar(leg.where(LegAlias.key == str(key)))
+    return now
 
 
 def _without_subject(query: FlightsQuery) -> Problem:

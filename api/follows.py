@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.auth import PRIVATE, account_of, lock_account
-from api.endpoint import Api, json, leg_key_of, no_such_leg, read_body, read_optional_body
+from api.endpoint import Api, json, leg_key_of, read_body, read_optional_body
+from api.flights import moved_leg, moved_to
 from api.models import Account, FlightLeg, Follow, public_state
 from api.preferences import preferences_of, wanted_kinds
 from api.problems import Problem
@@ -50,7 +51,7 @@ async def put_follow(api: Api, request: Request) -> Response:
         account = await lock_account(session, account_id)
         leg = await session.scalar(select(FlightLeg).where(FlightLeg.key == str(key)))
         if leg is None:
-            raise no_such_leg(key)
+            return await moved_leg(session, request, key)
         called = await _called(session, leg, number)
         follow = await session.get(Follow, (account_id, leg.leg_id))
         if follow is None:
@@ -82,11 +83,13 @@ async def post_follow(api: Api, request: Request) -> Response:
 async def delete_follow(api: Api, request: Request) -> Response:
     """Follow a leg no longer; whether it was followed does not matter."""
     account_id, key = await account_of(api, request), leg_key_of(request)
-    leg = select(FlightLeg.leg_id).where(FlightLeg.key == str(key)).scalar_subquery()
+    query = select(FlightLeg.leg_id).where(FlightLeg.key == str(key))
     async with api.sessions.begin() as session:
-        await session.execute(
-            delete(Follow).where(Follow.account_id == account_id, Follow.leg_id == leg)
-        )
+        leg_id = await session.scalar(query)
+        if leg_id is None and await moved_to(session, key) is not None:
+            return await moved_leg(session, request, key)
+        mine = (Follow.account_id == account_id, Follow.leg_id == leg_id)
+        await session.execute(delete(Follow).where(*mine))
     return Response(status_code=204, headers=PRIVATE)
 
 

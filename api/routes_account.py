@@ -78,8 +78,8 @@ ACCOUNT_OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         method="PUT", path="/api/me/follows/{leg_key}", call=put_follow, signed_in=True,
-        summary="Follow a leg", body=FollowPut, body_optional=True, answers={200: FollowView},
-        errors=(400, 404, 409),
+        summary="Follow a leg", body=FollowPut, body_optional=True,
+        answers={200: FollowView, 308: None}, errors=(400, 404, 409),
     ),
     Operation(
         method="POST", path="/api/me/follows", call=post_follow, signed_in=True,
@@ -88,7 +88,7 @@ ACCOUNT_OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         method="DELETE", path="/api/me/follows/{leg_key}", call=delete_follow, signed_in=True,
-        summary="Follow a leg no longer", answers={204: None}, errors=(400,),
+        summary="Follow a leg no longer", answers={204: None, 308: None}, errors=(400,),
     ),
     Operation(
         method="GET", path="/api/me/devices", call=list_devices, signed_in=True,

@@ -49,6 +49,16 @@ async def test_a_leg_is_set_and_the_change_is_shown(shell: Operator) -> None:
         assert "Traceback" not in refused.stderr
 
 
+async def test_a_wrong_key_is_corrected(shell: Operator) -> None:
+    right = KEY.replace("-JFK-", "-EWR-")
+    corrected = await shell.run("leg", "correct", KEY, right)
+    assert corrected.stdout == f"{KEY} is {right} now, version 2\n"
+    shown = (await shell.run("leg", "show", right, "--json")).stdout
+    assert msgspec.json.decode(shown)["key"] == right
+    refused = await shell.run("leg", "correct", KEY, right)
+    assert (refused.returncode, refused.stderr) == (1, f"gatecast: there is no flight {KEY}\n")
+
+
 async def test_a_feed_gets_a_key_until_it_is_revoked(shell: Operator) -> None:
     assert (await shell.run("key", "create", "aodb")).returncode == 1
     assert (await shell.run("feed", "add", "aodb", "airport")).returncode == 0

@@ -8,7 +8,7 @@ import pytest
 
 from api.database import create_schema
 from api.feed import Patch, PatchKey
-from api.ingest import KeyTaken
+from api.leg_keys import KeyTaken
 from realtime.flight import parse_leg_key
 from tests.support.postgres import PostgresServer
 from tests.support.rest import DAY, World, problem
@@ -63,6 +63,26 @@ async def test_the_old_key_leads_to_the_new_one(world: World) -> None:
     assert feed == "operator"
     nobody = WRONG.replace("B69", "B68")
     problem(await world.client.get(f"/api/flights/{nobody}"), 404, "unknown-leg")
+
+
+async def test_a_follow_by_the_old_key_leads_to_the_new_one(world: World) -> None:
+    await correct(world)
+    me, old, new = await world.account(), *(f"/api/me/follows/{key}" for key in (WRONG, RIGHT))
+    body = {"role": "pick_up"}
+    moved = await world.client.put(old, headers=me, json=body)
+    assert (moved.status_code, moved.headers["location"]) == (308, new)
+    assert await world.rows("SELECT * FROM follow") == []
+    done = await world.client.put(old, headers=me, json=body, follow_redirects=True)
+    assert (done.status_code, done.json()["leg_key"], done.json()["role"]) == (
+        200, RIGHT, "pick_up",
+    )  # fmt: skip
+    left = await world.client.delete(old, headers=me)
+    assert (left.status_code, left.headers["location"]) == (308, new)
+    assert len(await world.rows("SELECT * FROM follow")) == 1
+    gone = await world.client.delete(old, headers=me, follow_redirects=True)
+    assert gone.status_code == 204
+    assert await world.rows("SELECT * FROM follow") == []
+    problem(await world.client.put(old), 401)
 
 
 async def test_psql_may_correct_a_key_too(world: World) -> None:

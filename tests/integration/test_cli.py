@@ -1,36 +1,24 @@
 """The commands of an operator, run as an operator runs them."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from api.database import create_schema
 from tests.support.gatecast import Gatecast
 from tests.support.operator import Operator
-from tests.support.postgres import PostgresServer
 from tests.support.rest import DAY
 
 KEY = f"B69-{DAY}-JFK-MCO"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    postgres = PostgresServer(create_schema)
-    asyncio.run(postgres.start())
-    yield postgres
-    asyncio.run(postgres.stop())
-
-
 @pytest.fixture
-async def shell(server: PostgresServer) -> AsyncIterator[Operator]:
-    async with server.database("cli") as dsn:
-        operator = Operator(dsn)
-        await operator.leg(9, dep_gate="B22")
-        yield operator
-        await operator.close()
+async def shell(dsn: str) -> AsyncIterator[Operator]:
+    operator = Operator(dsn)
+    await operator.leg(9, dep_gate="B22")
+    yield operator
+    await operator.close()
 
 
 async def test_a_leg_is_set_and_the_change_is_shown(shell: Operator) -> None:

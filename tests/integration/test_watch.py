@@ -179,14 +179,17 @@ async def test_the_serve_that_runs_here_is_found(
     assert not (tmp_path / "served" / "serve.url").exists()
 
 
-async def test_a_reader_that_has_seen_enough_ends_it_quietly(served: Gatecast) -> None:
-    command = f"{sys.executable} -m api watch status:JFK --url {served.http} | head -n 2"
+@pytest.mark.parametrize(("channel", "lines"), [("status:JFK", 2), (BOARD, 1)])
+async def test_a_reader_that_has_seen_enough_ends_it_quietly(
+    served: Gatecast, channel: str, lines: int
+) -> None:
+    command = f"{sys.executable} -m api watch {channel} --url {served.http} | head -n {lines}"
     shell = ["bash", "-o", "pipefail", "-c", command]
     done = await asyncio.to_thread(
         subprocess.run, shell, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(done.stdout.splitlines()) == 2
+    assert len(done.stdout.splitlines()) == lines
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ async def test_a_flight_that_turns_round_is_expected_no_more(
     server: Gatecast, feed: HttpFeed, browser: Browser
 ) -> None:
     key = await feed.say(
-        42, std=feed.at(-15), sta=feed.at(120), atd=feed.at(-9), atot=feed.at(-4), **COMING
+        42, std=feed.at(-15), sta=feed.at(120), atd=feed.at(-3), atot=feed.at(-2), **COMING
     )
     async with (
         open_page(browser, f"{server.http}/board/JFK/arrivals", size=(1920, 1080)) as arrivals,

@@ -13,7 +13,7 @@ stack: .venv/.test web/dist/.built
 	$(PY) deploy/stack.py --speed $(SPEED)
 
 test: .venv/.test web/dist/.built
-	$(PY) -m pytest
+	$(PY) -m pytest --hypothesis-profile=ci
 	cd web && npm test
 
 faults: .venv/.test

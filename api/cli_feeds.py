@@ -19,6 +19,7 @@ from api.feed_state import FeedState, read_feed_states
 from api.fields import FIELDS
 from api.ingest import Ingest, Result, UnknownFeed
 from api.keys import KeyRefused, create_key, list_keys, revoke_key
+from api.leg_keys import KeyTaken
 from api.models import Feed, FlightLeg, LegChange, public_state
 from realtime.flight import parse_leg_key
 from realtime.settings import Settings, SettingsError, load_settings
@@ -57,6 +58,22 @@ def set_fields(
             typer.echo(f"  {name}: {_shown(before)} → {_shown(after)}")
     if result.outcome == "refused":
         raise typer.Exit(1)
+
+
+@leg.command()
+def correct(
+    wrong: Annotated[str, typer.Argument(help="The key that the leg has.")],
+    right: Annotated[str, typer.Argument(help="The key that it should have.")],
+) -> None:
+    """Give a leg its right key; it stays the same leg, and the wrong key leads to it."""
+    try:
+        keys = parse_leg_key(wrong), parse_leg_key(right)
+    except ValueError as error:
+        raise fail(str(error)) from None
+    version = run(lambda engine: Ingest(engine, _nobody).correct_key("operator", *keys))
+    if version is None:
+        raise fail(f"there is no flight {wrong}")
+    typer.echo(f"{wrong} is {right} now, version {version}")
 
 
 @leg.command(name="show")
@@ -193,7 +210,7 @@ def run(work: Callable[[AsyncEngine], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(main(database_url(load_settings())))
-    except (SettingsError, KeyRefused, UnknownFeed) as error:
+    except (SettingsError, KeyRefused, KeyTaken, UnknownFeed) as error:
         raise fail(str(error)) from None
     except OSError as error:
         raise fail(f"the database is not reachable: {error}") from None

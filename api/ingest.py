@@ -10,23 +10,22 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import asdict, replace
 from sqlalchemy import Row, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.draft import Draft, Outcome
-from api.feed import Patch, PatchKey
+from api.feed import Patch
 from api.fields import FIELDS, PatchRefused, Said, read_patch, source_time
+from api.leg_keys import rename, under_own_keys
 from api.merge import EMPTY, Authority
 from realtime.errors import GatecastError
-from realtime.flight import LegKey, parse_leg_key
+from realtime.flight import LegKey
 
 BATCH = 500
 ATTEMPTS = 3
-UNIQUE_VIOLATION = "23505"
 # A deadlock, or somebody inserted the leg by hand meanwhile.
-IN_VAIN = frozenset({"40P01", UNIQUE_VIOLATION})
+IN_VAIN = frozenset({"40P01", "23505"})
 
 IDENTITY = ("airline", "flight_no", "suffix", "origin_date", "dep_airport", "arr_airport")
 MERGED = (*FIELDS, "codeshares", "repeat_no")
@@ -42,9 +41,6 @@ LOCK_INSERTS = text("SELECT pg_advisory_xact_lock(hashtext('gatecast new legs'))
 LOCK_LEGS = text("""
     SELECT key, leg_id, version, utc(std) AS std, utc(sta) AS sta
     FROM flight_leg WHERE key = ANY (:keys) ORDER BY leg_id FOR UPDATE""")
-READ_ALIASES = text("""
-    SELECT a.key, l.key AS now FROM leg_alias a JOIN flight_leg l USING (leg_id)
-    WHERE a.key = ANY (:keys)""")
 READ_STATEMENTS = text("""
     SELECT leg_id, feed_id, fields::text AS fields, weight::text AS weight
     FROM leg_statement WHERE leg_id = ANY (:leg_ids)""")
@@ -85,10 +81,6 @@ SEEN = text("""
     UPDATE feed SET last_seen_at = wall_now(), silent = false,
       last_source_ts = greatest(last_source_ts, CAST(CAST(:newest AS text) AS timestamptz))
     WHERE code = :code AND enabled""")
-CORRECT_KEY = text("""
-    UPDATE flight_leg SET airline = :airline, flight_no = :number, suffix = :suffix,
-      origin_date = :origin_date, dep_airport = :dep, arr_airport = :arr
-    WHERE key = :key RETURNING version""")
 ADJUST_FEED = text("""
     UPDATE feed SET party = :party, synthetic = :synthetic, priority = :priority,
       max_silence = CAST(:max_silence AS interval) WHERE code = :code""")
@@ -100,10 +92,6 @@ ADD_FEED = text("""
 
 class UnknownFeed(GatecastError):
     """Nobody registered this feed, or it is switched off."""
-
-
-class KeyTaken(GatecastError):
-    """The right key belongs to another leg."""
 
 
 class Result(Struct, frozen=True, omit_defaults=True):
@@ -163,13 +151,7 @@ class Ingest:
             codes = {"codes": sorted({right.dep, right.arr})}
             await connection.execute(ADD_AIRPORTS, codes)
             await connection.execute(SAY_WHO, {"feed": source.code, "source_ts": None})
-            values = {**asdict(right), "key": str(wrong)}
-            try:
-                version: int | None = (await connection.execute(CORRECT_KEY, values)).scalar()
-            except DBAPIError as error:
-                if sqlstate(error) != UNIQUE_VIOLATION:
-                    raise
-                raise KeyTaken(f"there is another leg {right}") from None
+            version = await rename(connection, wrong, right)
         if version is not None:
             self._wake()
         return version
@@ -229,7 +211,7 @@ async def _apply(
     connection: AsyncConnection, feed_code: str, patches: Sequence[Patch]
 ) -> list[Result]:
     source = await _source(connection, feed_code)
-    patches = await _under_own_keys(connection, patches)
+    patches = await under_own_keys(connection, patches)
     read = [_read(patch, source.now) for patch in patches]
     keys = {
         str(patch.key.leg_key()): patch
@@ -248,25 +230,6 @@ async def _apply(
     return [
         _result(drafts, patch, outcome) for patch, outcome in zip(patches, outcomes, strict=True)
     ]
-
-
-async def _under_own_keys(connection: AsyncConnection, patches: Sequence[Patch]) -> Sequence[Patch]:
-    """A feed may go on naming a leg by the key that it had before it was corrected."""
-    keys = [str(patch.key.leg_key()) for patch in patches]
-    clean = [key for key in keys if "\0" not in key and key.isascii()]
-    moved = {row.key: row.now for row in await connection.execute(READ_ALIASES, {"keys": clean})}
-    return [
-        patch if key not in moved else replace(patch, key=_named(moved[key], patch.key.repeat))
-        for key, patch in zip(keys, patches, strict=True)
-    ]
-
-
-def _named(leg_key: str, repeat: int) -> PatchKey:
-    key = parse_leg_key(leg_key)
-    return PatchKey(
-        airline=key.airline, number=key.number, suffix=key.suffix, origin_date=key.origin_date,
-        dep=key.dep, arr=key.arr, repeat=repeat,
-    )  # fmt: skip
 
 
 def _read(patch: Patch, now: datetime) -> dict[str, Said] | PatchRefused:

@@ -41,6 +41,8 @@ class Watcher:
         while True:
             try:
                 await self._follow(backoff)
+            except BrokenPipeError:
+                raise  # of who hears the facts: a lost link says something else
             except LOST as error:
                 self.connected = False
                 self._give_up_on(error)

@@ -20,8 +20,9 @@ from realtime.bus import Position
 from realtime.bus_intake import Arrival, Counts, Follower, Intake, LogReach
 from realtime.change_log import ChangeLog
 from realtime.errors import Unconfirmed
-from realtime.flight import Change, kinds
-from realtime.notice import KINDS
+from realtime.flight import Change, FlightLeg
+from realtime.notice_change import significance
+from realtime.notice_kinds import KINDS
 
 CHANGES, DEAD_LETTERS = "gc.changes", "gc.dlx"
 WORK, DEAD_WORK = "notify.work", "notify.dead"
@@ -45,14 +46,6 @@ WORST_FIRST: tuple[State, ...] = ("blocked", "down", "up")
 # What travels ------------------------------------------------------------------------------------
 
 
-class Place(Struct):
-    """The members of a public state that address a change."""
-
-    key: str
-    dep_airport: str
-    arr_airport: str
-
-
 class Tick(Struct):
     """Where the log ends."""
 
@@ -60,7 +53,7 @@ class Tick(Struct):
     last_seq: int
 
 
-PLACE = msgspec.json.Decoder(Place)
+STATE = msgspec.json.Decoder(FlightLeg)
 CHANGED = msgspec.json.Decoder(dict[str, list[object]])
 CHANGE = msgspec.json.Decoder(Change)
 TICKED = msgspec.json.Decoder(Tick)
@@ -74,13 +67,12 @@ def pack_change(epoch: str, change: Change, notable: Sequence[str]) -> Parcel:
     if change.kind == "clock":
         key, headers = "clk", headers_of(CLOCK, epoch, str(change.seq), change.wall_at)
     else:
-        place = PLACE.decode(change.state)
-        kind = next(
-            (kind for kind in kinds(CHANGED.decode(change.changed)) if kind in notable), "-"
-        )
-        key = f"chg.{place.dep_airport}.{place.arr_airport}.{kind}"
+        leg = STATE.decode(change.state)
+        found = significance(CHANGED.decode(change.changed), leg, change.at)
+        kind = next((kind for kind in found.kinds if kind in notable), "-") if found else "-"
+        key = f"chg.{leg.dep_airport}.{leg.arr_airport}.{kind}"
         headers = headers_of(LEG, epoch, str(change.seq), change.wall_at)
-        headers["cloudEvents:subject"] = place.key
+        headers["cloudEvents:subject"] = leg.key
         for name in ("leg_id", "version", "feed", "changed"):
             body[name] = getattr(change, name)
     return key, msgspec.json.encode(body), properties_of(headers, PERSISTENT)

@@ -320,13 +320,17 @@ class LogState:
             yield airport, movement, self.board(airport, movement)
 
     def _forget(self, before: datetime) -> None:
-        """Legs long gone from every board leave memory, once nobody can return from before that."""
+        """Legs long gone from every board leave memory, once nobody can return from before that.
+
+        Guests are bounded by their number: forgotten, the log behind them would be told as news.
+        """
         for leg_id, leg in list(self.legs.items()):
             best = max(filter(None, (leg.best_departure, leg.best_arrival)), default=before)
             touched = [board.legs[leg_id].touched for _, _, board in self._boards_of(leg_id)]
             if (
                 best <= before
                 and leg_id not in self._ahead
+                and leg_id not in self._guests
                 and max(touched, default=0) <= self.floor
             ):
                 self._drop(leg_id)

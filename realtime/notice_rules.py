@@ -63,6 +63,7 @@ class Decision(Struct, frozen=True):
     expires_at: datetime | None = None  # of the notice
     ends: tuple[End, ...] = ()
     kept: tuple[Kept, ...] = ()
+    known: Told = Told()  # to the person before the notice: its words tell old from new by it
 
 
 def decide(
@@ -104,6 +105,7 @@ def decide(
         expires_at=max(limits),
         ends=tuple(ends),
         kept=tuple(kept),
+        known=told,
     )
 
 

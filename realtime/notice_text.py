@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from realtime.flight import FlightLeg
 from realtime.follower import Follower
 from realtime.notice_change import told_of
+from realtime.notice_kinds import TIMES
 from realtime.notice_truth import moved_terminals, times_of
 from realtime.notice_words import ABSENT, Catalogue
 
@@ -48,6 +49,28 @@ def text(
     return clip(title, TITLE), clip(body, BODY)
 
 
+def old_and_new(kind: str, leg: FlightLeg, follower: Follower) -> tuple[str, str]:
+    """What a notice of a place or a time replaces and by what, for programs; else nothing.
+
+    `follower.told` as for `text`; times are in UTC.
+    """
+    if kind in {"gate_changed", "gate_assigned"}:
+        return _was(leg, follower), plain(leg.dep_gate)
+    if kind == "terminal_changed":
+        end = _moved_end(leg, follower)
+        was, fresh = (getattr(each, f"{end}_terminal") for each in (follower.told, leg))
+        return plain(was), plain(fresh)
+    times = times_of(leg, follower, follower.told) if kind in TIMES else None
+    if times is None:
+        return "", ""
+    return times.told.astimezone(UTC).isoformat(), times.now.astimezone(UTC).isoformat()
+
+
+def _moved_end(leg: FlightLeg, follower: Follower) -> str:
+    arriving = moved_terminals(leg, follower, follower.told)[:1] == ("arr",)
+    return "arr" if arriving else "dep"
+
+
 def _shorter(facts: dict[str, str]) -> Iterator[dict[str, str]]:
     """The facts from the fullest to the shortest."""
     yield facts
@@ -80,7 +103,7 @@ def _facts(
     zone = leg.arr_tz if arriving else leg.dep_tz
     times = times_of(leg, follower, told)
     fresh = told_of(leg)
-    end = "arr" if moved_terminals(leg, follower, told)[:1] == ("arr",) else "dep"
+    end = _moved_end(leg, follower)
 
     def clock(at: datetime | None, in_zone: str) -> str:
         return when(at, in_zone, follower, catalogue, now)

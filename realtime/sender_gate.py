@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 
 WINDOW, LEAST, SHARE = 60.0, 200, 0.2
+WELL = 20  # answers in a window, with few enough dead ones, that close the breaker again
 
 Clock = Callable[[], float]
 
@@ -58,8 +59,8 @@ class Breaker:
         count = len(self._answers)
         too_many = self._dead > SHARE * count
         if self.open:
-            # Silence proves nothing: only answers that are well close it.
-            self.open = too_many or not count
+            # Silence proves nothing, nor does one good target of a wrong project.
+            self.open = too_many or count < WELL
         elif too_many and count >= LEAST:
             self.open = True
             structlog.get_logger().error(

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -45,20 +45,6 @@ INSIDE = {
     "leg_id", "std_initial", "sta_initial", "repeat_no", "dep_stand", "arr_stand", "registration",
     "best_dep", "best_arr", "created_at", "updated_at", "confirmed_at",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    postgres = PostgresServer(create_schema)
-    asyncio.run(postgres.start())
-    yield postgres
-    asyncio.run(postgres.stop())
-
-
-@pytest.fixture
-async def dsn(server: PostgresServer) -> AsyncIterator[str]:
-    async with server.database("schema") as dsn:
-        yield dsn
 
 
 @pytest.fixture
@@ -196,21 +182,21 @@ def test_schema_sql_is_the_one_at_the_top_of_the_repository() -> None:
     assert schema_text() == top.read_text("utf-8")
 
 
-async def test_an_empty_database_is_filled_once(server: PostgresServer) -> None:
-    dsn = await server.create_database("empty")
+async def test_an_empty_database_is_filled_once(postgres_server: PostgresServer) -> None:
+    dsn = await postgres_server.create_database("empty")
     try:
         assert await schema_version(dsn) is None
         await asyncio.gather(*(create_schema(dsn) for _ in range(3)))
         assert await schema_version(dsn) == VERSION
     finally:
-        await server.drop_database("empty")
+        await postgres_server.drop_database("empty")
 
 
 async def test_what_is_not_ours_or_newer_is_refused_in_one_sentence(
-    dsn: str, server: PostgresServer, connection: "Connection[asyncpg.Record]"
+    dsn: str, postgres_server: PostgresServer, connection: "Connection[asyncpg.Record]"
 ) -> None:
     await connection.execute("INSERT INTO schema_version (version) VALUES ($1)", VERSION + 1)
-    foreign = await server.create_database("foreign")
+    foreign = await postgres_server.create_database("foreign")
     try:
         other = await asyncpg.connect(foreign)
         await other.execute("CREATE TABLE guests (name text)")
@@ -221,7 +207,7 @@ async def test_what_is_not_ours_or_newer_is_refused_in_one_sentence(
                     await check(address)
                 assert "\n" not in str(refused.value)
     finally:
-        await server.drop_database("foreign")
+        await postgres_server.drop_database("foreign")
 
 
 async def test_sessions_give_up_locks_by_themselves(dsn: str) -> None:

@@ -80,13 +80,14 @@ def note_frames(page: Page, frames: list[tuple[str, dict[str, Any]]]) -> None:
 
 
 def talk_about_the_board(frames: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """What was asked about the board's channel and answered, in turns."""
+    """What was asked about the board's channel and answered, in turns, once the node was ready."""
     asked = {
         line["id"]
         for direction, line in frames
         if direction == "sent" and line.get("subscribe", {}).get("channel", "").startswith("board:")
     }
-    return [line for _, line in frames if line.get("id") in asked]
+    not_yet = {line["id"] for _, line in frames if line.get("error", {}).get("temporary")}
+    return [line for _, line in frames if line.get("id") in asked - not_yet]
 
 
 def assert_recovered(frames: list[tuple[str, dict[str, Any]]], seq: int) -> None:

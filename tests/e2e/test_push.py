@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from playwright.async_api import Browser, CDPSession, Page, Route, expect
+from playwright.async_api import Browser, CDPSession, Locator, Page, Route, expect
 
 from tests.support.browser import WatchedPage, open_browser, open_page
 from tests.support.gatecast import Gatecast
@@ -75,6 +75,15 @@ def rung(page: Page, name: str) -> Any:
     return expect(page.locator(f'[data-rung="{name}"]')).to_be_visible(timeout=PATIENCE)
 
 
+async def is_at_hand(sheet: Locator) -> None:
+    """Whole, in the middle, and at the bottom where the thumb is."""
+    await expect(sheet).to_be_in_viewport(ratio=1, timeout=PATIENCE)
+    box = await sheet.bounding_box()
+    assert box is not None
+    assert abs(box["x"] - (390 - box["x"] - box["width"])) <= 1
+    assert 0 < 844 - box["y"] - box["height"] < 30
+
+
 async def play_google(watched: WatchedPage) -> list[str]:
     """What the hosts of the registration answer; the installation ids that were registered."""
     installed: list[str] = []
@@ -134,6 +143,7 @@ async def test_a_follower_is_asked_registered_and_shown_each_notice_once(
         page = watched.page
         installed = await play_google(watched)
         await follow(page)
+        await is_at_hand(page.get_by_role("dialog"))
         await page.get_by_role("button", name="Turn on alerts").click()
         await rung(page, "push")
         devices = await pool.fetch("SELECT platform, kind, target FROM device")

@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.support.browser import WatchedPage, open_page
+from tests.support.followers import end_holds
 from tests.support.gatecast import Gatecast
 from tests.support.legs import add_legs, key_of, set_gate
 from tests.support.wait import until
@@ -188,6 +189,7 @@ async def test_a_hidden_page_sends_no_receipt(
             }"""
         )
         await set_gate(pool, 1, "22")
+        assert await end_holds(pool) == 1
         await until(lambda: delivery_due(pool), within=20, what="the grace is over")
         assert await receipt(pool, 2) is None
         await page.evaluate(

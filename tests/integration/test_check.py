@@ -1,35 +1,24 @@
 """`gatecast check` says ok of what works, and what to do of what does not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from api.checks import broker
-from api.database import create_schema
 from tests.support.gatecast import Gatecast
 from tests.support.operator import Operator
 from tests.support.ports import free_port
-from tests.support.postgres import PostgresServer
 from tests.support.rabbitmq import RabbitNode
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    postgres = PostgresServer(create_schema)
-    asyncio.run(postgres.start())
-    yield postgres
-    asyncio.run(postgres.stop())
-
-
 @pytest.fixture
-async def shell(server: PostgresServer) -> AsyncIterator[Operator]:
-    async with server.database("check") as dsn:
-        operator = Operator(dsn)
-        yield operator
-        await operator.close()
+async def shell(dsn: str) -> AsyncIterator[Operator]:
+    operator = Operator(dsn)
+    yield operator
+    await operator.close()
 
 
 async def levels(shell: Operator, code: int, **settings: str) -> dict[str, tuple[str, str]]:

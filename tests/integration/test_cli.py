@@ -1,36 +1,24 @@
 """The commands of an operator, run as an operator runs them."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from api.database import create_schema
 from tests.support.gatecast import Gatecast
 from tests.support.operator import Operator
-from tests.support.postgres import PostgresServer
 from tests.support.rest import DAY
 
 KEY = f"B69-{DAY}-JFK-MCO"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    postgres = PostgresServer(create_schema)
-    asyncio.run(postgres.start())
-    yield postgres
-    asyncio.run(postgres.stop())
-
-
 @pytest.fixture
-async def shell(server: PostgresServer) -> AsyncIterator[Operator]:
-    async with server.database("cli") as dsn:
-        operator = Operator(dsn)
-        await operator.leg(9, dep_gate="B22")
-        yield operator
-        await operator.close()
+async def shell(dsn: str) -> AsyncIterator[Operator]:
+    operator = Operator(dsn)
+    await operator.leg(9, dep_gate="B22")
+    yield operator
+    await operator.close()
 
 
 async def test_a_leg_is_set_and_the_change_is_shown(shell: Operator) -> None:
@@ -47,6 +35,16 @@ async def test_a_leg_is_set_and_the_change_is_shown(shell: Operator) -> None:
         assert refused.returncode == 1
         assert refused.stderr.startswith("gatecast: ")
         assert "Traceback" not in refused.stderr
+
+
+async def test_a_wrong_key_is_corrected(shell: Operator) -> None:
+    right = KEY.replace("-JFK-", "-EWR-")
+    corrected = await shell.run("leg", "correct", KEY, right)
+    assert corrected.stdout == f"{KEY} is {right} now, version 2\n"
+    shown = (await shell.run("leg", "show", right, "--json")).stdout
+    assert msgspec.json.decode(shown)["key"] == right
+    refused = await shell.run("leg", "correct", KEY, right)
+    assert (refused.returncode, refused.stderr) == (1, f"gatecast: there is no flight {KEY}\n")
 
 
 async def test_a_feed_gets_a_key_until_it_is_revoked(shell: Operator) -> None:

@@ -33,7 +33,7 @@ async def traces(pool: "Pool[asyncpg.Record]", marker: str) -> list[str]:
 
 
 async def test_an_erased_account_leaves_no_trace(dsn: str, pool: "Pool[asyncpg.Record]") -> None:
-    (leg_id,) = await add_legs(pool, departs_in="2 hours")
+    (leg_id,) = await add_legs(pool, departs_in="18 minutes")
     key = await key_of(pool, leg_id)
     server = Gatecast("serve", dsn=dsn, grace="0", grace_urgent="0")
     async with server, httpx2.AsyncClient(base_url=server.http, trust_env=False) as http:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Any
@@ -11,29 +11,19 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.database import create_schema, open_engine
+from api.database import open_engine
 from api.feed import CodeShare, Patch, PatchKey
 from api.ingest import Ingest, Result, UnknownFeed
-from tests.support.postgres import PostgresServer
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 STD, STA = NOW + timedelta(hours=2), NOW + timedelta(hours=4)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    postgres = PostgresServer(create_schema)
-    asyncio.run(postgres.start())
-    yield postgres
-    asyncio.run(postgres.stop())
-
-
 @pytest.fixture
-async def engine(server: PostgresServer) -> AsyncIterator[AsyncEngine]:
-    async with server.database("ingest") as dsn:
-        engine = open_engine(dsn)
-        yield engine
-        await engine.dispose()
+async def engine(dsn: str) -> AsyncIterator[AsyncEngine]:
+    engine = open_engine(dsn)
+    yield engine
+    await engine.dispose()
 
 
 class Wakes:

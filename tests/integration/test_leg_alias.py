@@ -1,37 +1,25 @@
 """A leg whose key is corrected stays the same leg, for REST, feeds, followers and screens."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
 
-from api.database import create_schema
 from api.feed import Patch, PatchKey
-from api.ingest import KeyTaken
+from api.leg_keys import KeyTaken
 from realtime.flight import parse_leg_key
-from tests.support.postgres import PostgresServer
 from tests.support.rest import DAY, World, problem
 
 WRONG = f"B69-{DAY}-JFK-MCO"
 RIGHT = f"B69D-{DAY}-JFK-BOS"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    postgres = PostgresServer(create_schema)
-    asyncio.run(postgres.start())
-    yield postgres
-    asyncio.run(postgres.stop())
-
-
 @pytest.fixture
-async def world(server: PostgresServer) -> AsyncIterator[World]:
-    async with server.database("alias") as dsn:
-        world = World(dsn)
-        await world.leg(9, dep_gate="B22")
-        yield world
-        await world.close()
+async def world(dsn: str) -> AsyncIterator[World]:
+    world = World(dsn)
+    await world.leg(9, dep_gate="B22")
+    yield world
+    await world.close()
 
 
 async def correct(world: World, wrong: str = WRONG, right: str = RIGHT) -> int | None:

@@ -9,7 +9,8 @@ import asyncpg
 import pytest
 
 from realtime.change_log import ChangeLog
-from realtime.notifier import RETRY_CAP, Notifier, retry_in
+from realtime.claims import RETRY_CAP, retry_in
+from realtime.notifier import Notifier
 from realtime.receipts import Receipts
 from realtime.sender import Notice, Outcome, Sent, Target
 from realtime.sender_fcm import FcmSender
@@ -19,6 +20,7 @@ from tests.support.followers import (
     RecordingSender,
     add_person,
     cancel,
+    end_holds,
     epoch_of,
     finish,
     make,
@@ -43,6 +45,7 @@ async def test_one_gate_change_is_pushed_once(
         await add_person(pool, leg_id, "ok-phone")
         await set_gate(pool, leg_id, "22")
         async with running(notifier):
+            assert await end_holds(pool) == 1
             assert await finish(pool) == [(2, "sent", "")]
         (push,) = await fcm.accepted()
         await sender.close()
@@ -75,6 +78,7 @@ async def test_a_receipt_in_the_grace_keeps_the_notice_back(pool: "Pool[asyncpg.
         # The next change shows that the notifier went on past the time when the first was due.
         await asyncio.sleep(1.0)
         await set_gate(pool, leg_id, "23")
+        await end_holds(pool)
         assert [end[:2] for end in await finish(pool)] == [(2, "seen"), (3, "sent")]
     assert [notice.title for _, notice in sender.sent] == ["B6 1: gate now 23"]
 
@@ -87,6 +91,7 @@ async def test_of_two_changes_the_newest_is_sent(pool: "Pool[asyncpg.Record]") -
     await set_gate(pool, leg_id, "22")
     await set_gate(pool, leg_id, "23")
     async with running(notifier):
+        assert await end_holds(pool) == 2
         assert await finish(pool) == [(2, "superseded", "said with version 3"), (3, "sent", "")]
     ((_, notice),) = sender.sent
     assert (notice.title, notice.version) == ("B6 1: gate now 23", 3)
@@ -100,7 +105,10 @@ async def test_a_cancellation_that_was_taken_back_is_not_said(pool: "Pool[asyncp
     await cancel(pool, leg_id)
     await reinstate(pool, leg_id)
     async with running(notifier):
-        assert await finish(pool) == [(2, "superseded", "no longer cancelled")]
+        assert await finish(pool) == [
+            (2, "superseded", "no longer cancelled"),
+            (3, "superseded", "never told of a cancellation"),
+        ]
     assert not sender.sent
 
 
@@ -115,7 +123,8 @@ async def test_a_gate_change_survives_a_cancellation_that_was_taken_back(
     await cancel(pool, leg_id)
     await reinstate(pool, leg_id)
     async with running(notifier):
-        assert [end[:2] for end in await finish(pool)] == [(2, "sent"), (3, "superseded")]
+        states = [state for _, state, _ in await finish(pool)]
+        assert states == ["sent", "superseded", "superseded"]
     ((_, notice),) = sender.sent
     assert (notice.title, notice.kinds) == ("B6 1: gate now 22", ("gate_changed",))
 
@@ -136,8 +145,11 @@ async def test_what_expires_in_its_grace_is_not_sent(pool: "Pool[asyncpg.Record]
     sender = RecordingSender()
     notifier = await make(pool, sender, Settings(grace_urgent=2.5))
     (leg_id,) = await add_legs(pool)
-    await add_person(pool, leg_id, "ok-phone")
     await pool.execute("UPDATE flight_leg SET etd = board_now() - interval '14 min 58 s'")
+    await ChangeLog(pool).sequence()
+    while await notifier.enqueue_batch():  # so that nobody is told of the estimate
+        pass
+    await add_person(pool, leg_id, "ok-phone")
     await set_gate(pool, leg_id, "22")
     async with running(notifier):
         assert await finish(pool) == [(3, "expired", "expired")]
@@ -255,8 +267,11 @@ async def test_a_failing_provider_is_tried_until_the_notice_expires(
     sender = RecordingSender(lambda *_: Sent(Outcome.RETRY, "503", retry_after=0.0))
     notifier = await make(pool, sender)
     (leg_id,) = await add_legs(pool)
-    await add_person(pool, leg_id, "ok-phone")
     await pool.execute("UPDATE flight_leg SET etd = board_now() - interval '14 min 57 s'")
+    await ChangeLog(pool).sequence()
+    while await notifier.enqueue_batch():  # so that nobody is told of the estimate
+        pass
+    await add_person(pool, leg_id, "ok-phone")
     await set_gate(pool, leg_id, "22")
     async with running(notifier):
         assert await finish(pool) == [(3, "expired", "expired")]
@@ -356,6 +371,7 @@ async def test_what_is_urgent_goes_first(pool: "Pool[asyncpg.Record]") -> None:
     await ChangeLog(pool).sequence()
     while await notifiers[0].enqueue_batch():
         pass
+    assert await end_holds(pool) == 200
     async with running(*notifiers):
         await finish(pool, within=30)
     urgent = [notice.urgent for _, notice in sender.sent]

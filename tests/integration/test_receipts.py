@@ -72,10 +72,10 @@ async def test_a_receipt_settles_open_deliveries_up_to_its_version(
         await set_gate(pool, leg_id, gate)
     await enqueue(pool, notifier)
     await pool.execute("UPDATE delivery SET state = 'claimed', worker = 'w' WHERE version = 2")
-    assert await states(pool) == [(2, "claimed"), (3, "pending"), (4, "pending")]
+    assert await states(pool) == [(2, "claimed"), (3, "held"), (4, "held")]
     receipts, epoch = Receipts(pool), await epoch_of(pool)
     assert await receipts.settle(account_id, epoch, False, {key: 3}) == 2
-    assert await states(pool) == [(2, "seen"), (3, "seen"), (4, "pending")]
+    assert await states(pool) == [(2, "seen"), (3, "seen"), (4, "held")]
     assert await receipts.settle(account_id, epoch, False, {key: 2}) == 0
     assert await receipts.settle(account_id, epoch, False, {key: 4}) == 1
     rows = await pool.fetch("SELECT reason, done_at, worker, lease_until FROM delivery")
@@ -92,7 +92,7 @@ async def test_a_receipt_of_one_account_settles_nothing_of_another(
     await enqueue(pool, notifier)
     key = await key_of(pool, leg_id)
     assert await Receipts(pool).settle(first, await epoch_of(pool), True, {key: 2}) == 1
-    assert sorted(await states(pool)) == [(2, "pending"), (2, "seen")]
+    assert sorted(await states(pool)) == [(2, "held"), (2, "seen")]
 
 
 async def test_an_ended_delivery_stays_as_it_ended(
@@ -176,12 +176,12 @@ async def test_a_receipt_of_another_epoch_is_refused_and_a_stored_one_replaced(
     await pool.execute("UPDATE relay_state SET epoch = gen_random_uuid()")
     await refused(receipts, account_id, epoch, {key: 3}, UNRECOVERABLE_POSITION)
     await enqueue(pool, notifier)
-    assert await states(pool) == [(2, "pending"), (3, "pending")]
+    assert await states(pool) == [(2, "held"), (3, "held")]
     await receipts.settle(account_id, await epoch_of(pool), False, {key: 2})
     row = await pool.fetchrow("SELECT version, attentive_version FROM receipt")
     assert row is not None
     assert tuple(row) == (2, 0)
-    assert await states(pool) == [(2, "seen"), (3, "pending")]
+    assert await states(pool) == [(2, "seen"), (3, "held")]
 
 
 async def refused(

@@ -1,34 +1,18 @@
 """A feed falls silent, is switched off or weighed otherwise: its legs are merged again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from api.database import create_schema
 from api.feed import Patch, PatchKey
 from api.reweighing import Reweighing
 from api.upkeep import Upkeep
 from realtime.database import open_pool
-from tests.support.postgres import PostgresServer
 from tests.support.rest import DAY, World, at
 from tests.support.wait import until
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    postgres = PostgresServer(create_schema)
-    asyncio.run(postgres.start())
-    yield postgres
-    asyncio.run(postgres.stop())
-
-
-@pytest.fixture
-async def dsn(server: PostgresServer) -> AsyncIterator[str]:
-    async with server.database("reweighing") as dsn:
-        yield dsn
 
 
 @pytest.fixture

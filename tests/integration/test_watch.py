@@ -9,17 +9,15 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from api.database import create_schema
 from tests.support.gatecast import Gatecast
 from tests.support.operator import Operator
 from tests.support.ports import free_port
-from tests.support.postgres import PostgresServer
 from tests.support.process import Child
 from tests.support.rest import DAY
 from tests.support.wait import until
@@ -30,22 +28,13 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 QUICK = {"status_interval": "0.2", "link_late": "1", "link_stale": "2"}
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    postgres = PostgresServer(create_schema)
-    asyncio.run(postgres.start())
-    yield postgres
-    asyncio.run(postgres.stop())
-
-
 @pytest.fixture
-async def shell(server: PostgresServer) -> AsyncIterator[Operator]:
-    async with server.database("watch") as dsn:
-        operator = Operator(dsn)
-        await operator.leg(9, dep_gate="B22")
-        await operator.leg(10, 2, dep_gate="B23")
-        yield operator
-        await operator.close()
+async def shell(dsn: str) -> AsyncIterator[Operator]:
+    operator = Operator(dsn)
+    await operator.leg(9, dep_gate="B22")
+    await operator.leg(10, 2, dep_gate="B23")
+    yield operator
+    await operator.close()
 
 
 @pytest.fixture
@@ -190,14 +179,17 @@ async def test_the_serve_that_runs_here_is_found(
     assert not (tmp_path / "served" / "serve.url").exists()
 
 
-async def test_a_reader_that_has_seen_enough_ends_it_quietly(served: Gatecast) -> None:
-    command = f"{sys.executable} -m api watch status:JFK --url {served.http} | head -n 2"
+@pytest.mark.parametrize(("channel", "lines"), [("status:JFK", 2), (BOARD, 1)])
+async def test_a_reader_that_has_seen_enough_ends_it_quietly(
+    served: Gatecast, channel: str, lines: int
+) -> None:
+    command = f"{sys.executable} -m api watch {channel} --url {served.http} | head -n {lines}"
     shell = ["bash", "-o", "pipefail", "-c", command]
     done = await asyncio.to_thread(
         subprocess.run, shell, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(done.stdout.splitlines()) == 2
+    assert len(done.stdout.splitlines()) == lines
 
 
 @pytest.mark.parametrize(

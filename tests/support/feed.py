@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx2
 
@@ -9,26 +10,28 @@ from api.database import open_engine, open_sessions
 from api.ingest import Ingest
 from api.keys import create_key
 
-NOW = datetime.now(UTC).replace(second=0, microsecond=0)
-
-
-def at(minutes: float) -> str:
-    """So many minutes from now, to the minute."""
-    return (NOW + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
 
 class HttpFeed:
-    """What a source of an airport does."""
+    """What a source of an airport does; it counts minutes from when it was opened."""
 
     def __init__(self, http: str, key: str, code: str) -> None:
         self._url = f"{http}/api/feeds/{code}/legs"
         self._headers = {"Authorization": f"Bearer {key}"}
+        self._now = datetime.now(UTC).replace(second=0, microsecond=0)
+
+    def at(self, minutes: float) -> str:
+        """So many minutes from then, to the minute."""
+        return (self._now + timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def local(self, minutes: float, zone: str = "America/New_York") -> str:
+        """The same, as a clock in that zone shows it."""
+        return f"{datetime.fromisoformat(self.at(minutes)).astimezone(ZoneInfo(zone)):%H:%M}"
 
     async def say(
         self, number: int, *, airline: str = "B6", dep: str = "JFK", arr: str = "MCO", **values: Any
     ) -> str:
         """Post these values of a leg; its key."""
-        day = NOW.date().isoformat()
+        day = self._now.date().isoformat()
         key = {"airline": airline, "number": number, "origin_date": day, "dep": dep, "arr": arr}
         leg = {"key": key, "source_ts": datetime.now(UTC).isoformat(), "set": values}
         async with httpx2.AsyncClient(trust_env=False) as client:

@@ -18,6 +18,10 @@ from tests.support.wait import until
 
 Pool = asyncpg.Pool
 AT_ONCE = Settings(grace=0, grace_urgent=0, lease=30)
+READ_ALL = (
+    "SELECT (SELECT seq FROM log_reader WHERE name = 'notifier')"
+    " = (SELECT last_seq FROM relay_state)"
+)
 ACCEPTED = Sent(Outcome.ACCEPTED)
 
 
@@ -117,11 +121,17 @@ async def running(*notifiers: Notifier) -> AsyncIterator[None]:
 async def at_rest(pool: "Pool[asyncpg.Record]") -> bool:
     """The notifier has read the whole log and every delivery has ended."""
     done: bool = await pool.fetchval(
-        "SELECT NOT EXISTS (SELECT FROM delivery WHERE done_at IS NULL)"
-        " AND (SELECT seq FROM log_reader WHERE name = 'notifier')"
-        " = (SELECT last_seq FROM relay_state)"
+        f"{READ_ALL} AND NOT EXISTS (SELECT FROM delivery WHERE done_at IS NULL)"
     )
     return done
+
+
+async def end_holds(pool: "Pool[asyncpg.Record]") -> int:
+    """Sequence, wait for the deliveries of it and let what is held be due; how many were held."""
+    await ChangeLog(pool).sequence()
+    await until(lambda: pool.fetchval(READ_ALL), within=10, what="the log was read")
+    ended = "UPDATE delivery SET held_until = board_now() WHERE held_until > board_now()"
+    return int((await pool.execute(ended)).split()[-1])
 
 
 async def finish(pool: "Pool[asyncpg.Record]", within: float = 10) -> list[tuple[int, str, str]]:

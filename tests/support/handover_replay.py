@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from realtime.database import QUERIES
 from realtime.flight import Change
-from realtime.notice import Significance
+from realtime.notice_change import Significance
 from realtime.notifier import Notifier
 from realtime.receipts import Receipts
 from realtime.sender import Notice, Outcome, Sent, Target

@@ -11,7 +11,7 @@ import pytest
 from realtime.bus import Position
 from realtime.bus_rabbitmq import pack_change, pack_tick, unpack
 from realtime.flight import Change
-from realtime.notice import KINDS
+from realtime.notice_kinds import KINDS
 
 VECTORS = json.loads(
     (Path(__file__).parent.parent / "vectors" / "bus.json").read_text(encoding="utf-8")
@@ -19,18 +19,28 @@ VECTORS = json.loads(
 EPOCH = "5b0c8e0e-6d0a-4a53-9f0e-3d3f2b6f1c11"
 LEG = {
     "key": "B69-2013-03-08-JFK-MCO",
+    "version": 12,
+    "airline": "B6",
+    "flight_no": 9,
     "dep_airport": "JFK",
     "arr_airport": "MCO",
+    "phase": "scheduled",
+    "irregularity": "none",
+    "std": "2013-03-08T22:30:00Z",
+    "etd": "2013-03-08T23:53:00Z",
+    "sta": "2013-03-09T01:30:00Z",
     "dep_gate": "22",
 }
+CANCELLED = {"irregularity": "cancelled"}
+FAR = {"std": "2013-03-09T03:00:00Z", "etd": "2013-03-09T03:00:00Z"}  # four hours ahead
 
 
 def change_of(body: dict[str, Any]) -> Change:
     return msgspec.json.decode(json.dumps(body), type=Change)
 
 
-def leg_vector(changed: dict[str, list[object]] | None = None) -> dict[str, Any]:
-    body = dict(VECTORS["change"]["body"], state=LEG)
+def leg_vector(changed: dict[str, list[object]] | None = None, **members: object) -> dict[str, Any]:
+    body = dict(VECTORS["change"]["body"], state=LEG | members)
     return body if changed is None else body | {"changed": changed}
 
 
@@ -89,17 +99,30 @@ def test_what_a_later_version_may_send_is_not_for_us() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "kind"),
+    ("changed", "members", "kind"),
     [
-        ({"irregularity": ["none", "cancelled"], "dep_gate": ["18", "22"]}, "cancelled"),
-        ({"dep_gate": ["18", "22"], "etd": [None, "2013-03-08T23:10:00Z"]}, "gate_changed"),
-        ({"dep_gate": [None, "22"]}, "-"),
-        ({"etd": [None, "2013-03-08T23:10:00Z"]}, "-"),
-        ({}, "-"),
+        ({"irregularity": ["none", "cancelled"], "dep_gate": ["18", "22"]}, CANCELLED, "cancelled"),
+        ({"dep_gate": ["18", "22"], "etd": [None, "2013-03-08T23:53:00Z"]}, {}, "gate_changed"),
+        ({"phase": ["gate_open", "boarding"]}, {"phase": "boarding"}, "boarding"),
+        ({"dep_gate": [None, "22"]}, {}, "gate_changed"),
+        ({"dep_gate": [None, "22"]}, FAR, "-"),
+        ({"dep_gate": ["18", None]}, {"dep_gate": ""}, "-"),
+        ({"dep_gate": ["18", "22"]}, {"phase": "off_block"}, "-"),
+        ({"dep_gate": ["18", "22"]}, {"hidden": True}, "-"),
+        ({}, {}, "-"),
     ],
 )
-def test_the_routing_key_names_the_most_urgent_notable_kind(
-    changed: dict[str, list[object]], kind: str
+def test_the_routing_key_names_the_most_important_of_what_followers_may_be_told(
+    changed: dict[str, list[object]], members: dict[str, object], kind: str
 ) -> None:
-    key, _, _ = pack_change(EPOCH, change_of(leg_vector(changed)), KINDS)
+    key, _, _ = pack_change(EPOCH, change_of(leg_vector(changed, **members)), KINDS)
     assert key == f"chg.JFK.MCO.{kind}"
+
+
+def test_a_change_of_the_estimate_wakes_the_notifiers() -> None:
+    body = leg_vector({"etd": [None, "2013-03-08T23:53:00Z"]})
+    assert pack_change(EPOCH, change_of(body), KINDS)[0] in {
+        "chg.JFK.MCO.delay",
+        "chg.JFK.MCO.early",
+    }
+    assert pack_change(EPOCH, change_of(body), ("cancelled",))[0] == "chg.JFK.MCO.-"

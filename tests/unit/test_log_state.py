@@ -233,6 +233,16 @@ def test_a_leg_loaded_for_its_flight_channel_changes_no_board(
         assert loading.streams[leg_id].newest.offset == stream.newest.offset
 
 
+def test_a_leg_loaded_ahead_of_the_log_is_not_told_its_past_after_long_hours() -> None:
+    log = log_of([*[("clock", 300, {})] * 10, ("leg", 1, {})])
+    (row,) = loaded_at(log, 0, len(log), 0).legs
+    state = empty()
+    state.admit(row)
+    published = [each for change in log for each in state.apply(change)]
+    assert not [channel for channel, _ in published if channel.startswith("flight:")]
+    assert state.streams[row.leg_id].newest.offset == row.version
+
+
 def test_what_left_a_board_is_forgotten_when_nobody_can_return_from_before() -> None:
     far = [("leg", number, {"divert_airport": "BOS"}) for number in range(1, LEGS + 1)]
     back = [("leg", number, {"divert_airport": ""}) for number in range(1, LEGS + 1)]

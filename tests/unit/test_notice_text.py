@@ -14,7 +14,7 @@ from realtime.follower import Follower, Preferences, Told
 from realtime.notice_catalogues import CATALOGUES, LANGUAGES
 from realtime.notice_change import told_of
 from realtime.notice_kinds import KINDS
-from realtime.notice_text import BODY, TITLE, text
+from realtime.notice_text import BODY, TITLE, old_and_new, text
 from realtime.notice_words import fill
 from tests.support.telling import LEG, STD
 
@@ -53,6 +53,33 @@ def test_a_gate_change_names_old_and_new() -> None:
         "B6 9: gate now 22",
         "B6 9 to Orlando leaves at 18:47 from gate 22, not 18.",
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "role", "told", "values"),
+    [
+        ("gate_changed", "passenger", {"dep_gate": "18"}, ("18", "22")),
+        ("gate_changed", "passenger", {"dep_gate": "7"}, ("7", "22")),
+        ("gate_changed", "passenger", {"dep_gate": "22"}, ("", "22")),
+        ("terminal_changed", "passenger", {"dep_terminal": "4"}, ("4", "5")),
+        ("terminal_changed", "passenger", {"arr_terminal": "A"}, ("A", "B")),
+        ("delay", "passenger", {}, ("2013-03-08T22:30:00+00:00", "2013-03-08T23:47:00+00:00")),
+        ("delay", "pick_up", {}, ("2013-03-09T01:30:00+00:00", "2013-03-09T02:30:00+00:00")),
+        (
+            "delay_reduced",
+            "passenger",
+            {"etd": STD + timedelta(minutes=99)},
+            ("2013-03-09T00:09:00+00:00", "2013-03-08T23:47:00+00:00"),
+        ),
+        ("boarding", "passenger", {"phase": "gate_open"}, ("", "")),
+        ("cancelled", "passenger", {}, ("", "")),
+    ],
+)
+def test_programs_get_the_old_and_the_new_value(
+    kind: str, role: str, told: dict[str, Any], values: tuple[str, str]
+) -> None:
+    follower = Follower(role=role, told=structs.replace(told_of(LEG), **told))
+    assert old_and_new(kind, SHOWN, follower) == values
 
 
 def test_a_delay_names_the_time_the_difference_and_the_old_time() -> None:

@@ -104,11 +104,12 @@ export function reached(leg: Leg, phase: Phase): boolean {
   return PHASES.indexOf(leg.phase) >= PHASES.indexOf(phase)
 }
 
-/** When the leg is due at this end, and the newest word about it. */
+/** When the leg is due at this end, and the newest word about it. One that came back has yet to leave. */
 export function timesOf(leg: Leg, movement: Movement): { due?: Instant; best?: Instant } {
+  const back = leg.irregularity.includes('return') && !reached(leg, 'off_block')
   const [due, best] =
     movement === 'departures'
-      ? [leg.std, leg.atd ?? leg.atot ?? leg.etd ?? leg.std]
+      ? [leg.std, (back ? undefined : leg.atd ?? leg.atot) ?? leg.etd ?? leg.std]
       : [leg.sta, leg.ata ?? leg.aldt ?? leg.eta ?? leg.eldt ?? leg.sta]
   return { ...(due && { due }), ...(best && { best }) }
 }

@@ -27,6 +27,13 @@ describe('a row', () => {
     expect(view({ irregularity: 'cancelled', etd: at('19:00'), dep_gate: '4' })).toMatchObject({ newTime: '', cancelled: true, tile: '', note: 'See airline desk' })
   })
 
+  it('has no new time from the departure that it came back from', () => {
+    const back = { irregularity: 'returned_to_gate', atd: at('18:31') } as const
+    expect(view({ ...back, phase: 'boarding' })).toMatchObject({ newTime: '', timeOld: false, word: 'Returned' })
+    expect(view({ ...back, phase: 'boarding', etd: at('19:10') })).toMatchObject({ newTime: '19:10' })
+    expect(view({ ...back, phase: 'off_block' })).toMatchObject({ newTime: '', done: true })
+  })
+
   it('shows the other end in its own column and the belt where belts are told', () => {
     expect(view({}).place).toBe('Orlando')
     expect(view({ dep_city: 'Boston', arr_gate: 'C3' }, 'arrivals')).toMatchObject({ place: 'Boston', tile: 'C3' })

@@ -28,7 +28,7 @@ beforeEach(() => {
   vi.useFakeTimers({ shouldAdvanceTime: true })
   sinks = new Map()
   asked = []
-  vi.stubGlobal('localStorage', { getItem: () => 'gca_one' })
+  vi.stubGlobal('localStorage', { getItem: (name: string) => (name === 'gatecast.credential' ? 'gca_one' : null) })
   rest.defaults.adapter = (config) => {
     const url = config.url ?? ''
     asked.push(url)

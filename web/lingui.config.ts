@@ -3,7 +3,7 @@ import { formatter } from '@lingui/format-json'
 
 const config: LinguiConfig = {
   sourceLocale: 'en',
-  locales: ['en', 'ar'],
+  locales: ['en', 'es', 'ar'],
   catalogs: [
     { path: '<rootDir>/src/locales/{locale}', include: ['<rootDir>/src'] },
     { path: '<rootDir>/src/locales/history/{locale}', include: ['<rootDir>/src'] },

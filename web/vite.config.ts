@@ -84,7 +84,7 @@ function namedBuild(): Plugin {
   }
 }
 const SHARED = /node_modules\/(?:react|react-dom|scheduler|centrifuge|events)\/|preload-helper|src\/(?:live\/|text|format|locales\/screens\/en)/
-const PASSENGER = /node_modules\/(?:axios|@lingui|@tanstack|react-router)\/|src\/(?:rest\/|features\/flight\/flight\.module|components\/(?:icons|passenger))/
+const PASSENGER = /node_modules\/(?:axios|@lingui|@tanstack|react-router)\/|src\/(?:rest\/|features\/flight\/flight\.module|components\/(?:icons|passenger|Notice))/
 
 export default defineConfig({
   plugins: [react(), lingui(), boardEntry(), namedBuild(), leanSocketLibrary()],

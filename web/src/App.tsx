@@ -1,6 +1,6 @@
 import { Suspense, lazy } from 'react'
 import { Link, Route, Routes } from 'react-router'
-import { Notice, Skeleton } from './components/Notice'
+import { Notice, ProblemNotice, Skeleton } from './components/Notice'
 import shared from './components/passenger.module.css'
 import { AirportPage } from './features/airport/AirportPage'
 import { FlightPage } from './features/flight/FlightPage'
@@ -8,7 +8,15 @@ import { HomePage } from './features/home/HomePage'
 import { useWaking } from './hooks/live'
 import { say } from './text'
 
-const MePage = lazy(() => import('./features/me/MePage'))
+const MePage = lazy(() => import('./features/me/MePage').catch(() => ({ default: UnloadedPage })))
+
+function UnloadedPage() {
+  return (
+    <main className={shared.page}>
+      <ProblemNotice error={undefined} retry={() => window.location.reload()} />
+    </main>
+  )
+}
 
 function MissingPage() {
   return (

@@ -2,11 +2,10 @@
 import type alerts from './locales/alerts/en.json'
 import type board from './locales/board/en.json'
 import type history from './locales/history/en.json'
-import type me from './locales/me/en.json'
 import type passenger from './locales/en.json'
 import type screens from './locales/screens/en.json'
 
-export type TextId = keyof typeof alerts | keyof typeof board | keyof typeof history | keyof typeof me | keyof typeof passenger | keyof typeof screens
+export type TextId = keyof typeof alerts | keyof typeof board | keyof typeof history | keyof typeof passenger | keyof typeof screens
 export type Values = Record<string, string | number>
 export type Speaker = (id: string, values?: Values) => string
 

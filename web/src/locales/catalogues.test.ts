@@ -9,6 +9,8 @@ import board from './board/en.json'
 import { messages as boardMessages } from './board/en.json?lingui'
 import history from './history/en.json'
 import me from './me/en.json'
+import meAr from './me/ar.json'
+import meEs from './me/es.json'
 import passenger from './en.json'
 import screens from './screens/en.json'
 import { messages as screenMessages } from './screens/en.json?lingui'
@@ -54,4 +56,18 @@ describe('Arabic', () => {
     '?lang=%s: %s', async (asked, langs) => {
       expect((await languagesOf(asked)).map(({ lang }) => lang).join()).toBe(langs)
     })
+})
+
+describe('settings', () => {
+  it.each([['es', meEs], ['ar', meAr]] as const)('%s says everything, with the same arguments', (_, words) => {
+    expect(Object.keys(words).sort()).toEqual(Object.keys(me).sort())
+    for (const [id, text] of Object.entries(me)) {
+      expect(argumentsOf(words[id as keyof typeof me]), id).toEqual(argumentsOf(text))
+    }
+  })
+
+  it('no sentence stayed English', () => {
+    const same = Object.entries(me).filter(([id, text]) => [meEs, meAr].some((words) => words[id as keyof typeof me] === text))
+    expect(same.map(([id]) => id)).toEqual(['me.step.minutes'])
+  })
 })

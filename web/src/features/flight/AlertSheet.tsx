@@ -6,7 +6,7 @@ import { type Leg, flightNumber } from '../../live/leg'
 import { ring } from '../../push/hidden'
 import { say } from '../../text'
 import styles from './flight.module.css'
-import { type Alerts, useAlerts } from './useAlerts'
+import { type Alerts, useAlerts } from '../../hooks/alerts'
 
 i18n.load('en', messages)
 

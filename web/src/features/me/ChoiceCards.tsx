@@ -1,118 +1,132 @@
-import { useState } from 'react'
+import type { ReactNode } from 'react'
 import shared from '../../components/passenger.module.css'
-import { say } from '../../text'
-import { GROUP_NAMES, NIGHT, type Preferences, type Quiet, groupOn, quietWith, stepped, switched } from './choices'
+import { GROUP_NAMES, NIGHT, type Preferences, type Quiet, groupOn, stepped, switched, timesOfDay } from './choices'
 import styles from './me.module.css'
-
-const LANGUAGES = [['en', 'English'], ['es', 'Español'], ['ar', 'العربية']] as const
+import { LANGUAGES, useWords } from './words'
 
 export interface ChoiceProps {
   wishes: Preferences
   choose: (change: Partial<Preferences>) => void
 }
 
-export function Kinds({ wishes: { kinds }, choose }: ChoiceProps) {
+function Part({ title, children, note }: { title: string; children: ReactNode; note?: ReactNode }) {
   return (
     <fieldset className={styles.part}>
-      <legend className={shared.section}>{say('me.kinds')}</legend>
-      <div className={shared.card}>
-        {GROUP_NAMES.map((group) => (
-          <label key={group} className={styles.line}>
-            <span>{say(`me.group.${group}`)}</span>
-            <input
-              type="checkbox" checked={groupOn(kinds, group)}
-              onChange={() => choose({ kinds: switched(kinds, group) })}
-            />
-          </label>
-        ))}
-      </div>
-      <p className={styles.note}>
-        {say(kinds === null ? 'me.kinds.default' : 'me.kinds.own')}{' '}
-        {kinds !== null && <button type="button" onClick={() => choose({ kinds: null })}>{say('me.kinds.usual')}</button>}
-      </p>
+      <legend className={shared.section}>{title}</legend>
+      <div className={shared.card}>{children}</div>
+      {note}
     </fieldset>
   )
 }
 
-export function Step({ wishes: { delay_step: minutes }, choose }: ChoiceProps) {
-  const [less, more] = [stepped(minutes, -1), stepped(minutes, 1)]
-  const take = (step: number | undefined) => step !== undefined && choose({ delay_step: step })
+function Switch({ words, on, turn }: { words: string; on: boolean; turn: () => void }) {
   return (
-    <div role="group" aria-label={say('me.step')} className={`${shared.card} ${styles.line}`}>
-      <span>{say('me.step')}</span>
+    <label className={styles.line}>
+      <span>{words}</span>
+      <input type="checkbox" role="switch" checked={on} onChange={turn} />
+    </label>
+  )
+}
+
+function Step({ wishes: { delay_step: minutes }, choose }: ChoiceProps) {
+  const { say } = useWords()
+  const button = (words: string, sign: string, step: number | undefined) => (
+    // Not `disabled`: at its end the button would lose the focus.
+    <button
+      type="button" aria-label={words} aria-disabled={step === undefined}
+      onClick={() => step !== undefined && choose({ delay_step: step })}
+    >
+      {sign}
+    </button>
+  )
+  return (
+    <div role="group" aria-label={say('me.step')} className={styles.line}>
+      <span className={styles.under}>{say('me.step')}</span>
       <span className={styles.stepper}>
-        <button type="button" aria-label={say('me.step.less')} disabled={less === undefined} onClick={() => take(less)}>−</button>
+        {button(say('me.step.less'), '−', stepped(minutes, -1))}
         <output>{say('me.step.minutes', { minutes })}</output>
-        <button type="button" aria-label={say('me.step.more')} disabled={more === undefined} onClick={() => take(more)}>+</button>
+        {button(say('me.step.more'), '+', stepped(minutes, 1))}
       </span>
     </div>
   )
 }
 
+export function Kinds({ wishes, choose }: ChoiceProps) {
+  const { say } = useWords()
+  const { kinds } = wishes
+  const note = (
+    <p className={styles.note}>
+      {say(kinds === null ? 'me.kinds.default' : 'me.kinds.own')}{' '}
+      {kinds !== null && <button type="button" onClick={() => choose({ kinds: null })}>{say('me.kinds.usual')}</button>}
+    </p>
+  )
+  return (
+    <Part title={say('me.kinds')} note={note}>
+      {GROUP_NAMES.map((group) => (
+        <div key={group}>
+          <Switch
+            words={say(`me.group.${group}`)} on={groupOn(kinds, group)}
+            turn={() => choose({ kinds: switched(kinds, group) })}
+          />
+          {group === 'time' && groupOn(kinds, group) && <Step wishes={wishes} choose={choose} />}
+        </div>
+      ))}
+    </Part>
+  )
+}
+
 function Span({ quiet, set }: { quiet: Quiet; set: (quiet: Quiet) => void }) {
-  const [wrong, setWrong] = useState(false)
-  const take = (change: Partial<Quiet>) => {
-    const made = quietWith(quiet, change)
-    setWrong(made === undefined)
-    if (made) set(made)
-  }
+  const { say } = useWords()
+  const time = (words: string, at: string, other: string, take: (at: string) => void) => (
+    <label className={styles.line}>
+      <span>{words}</span>
+      <select value={at} dir="ltr" onChange={({ target }) => take(target.value)}>
+        {timesOfDay(at, other).map((each) => <option key={each}>{each}</option>)}
+      </select>
+    </label>
+  )
   return (
     <>
-      {(['start', 'end'] as const).map((end) => (
-        <label key={end} className={styles.line}>
-          <span>{say(end === 'start' ? 'me.quiet.from' : 'me.quiet.to')}</span>
-          <input
-            type="time" key={quiet[end]} defaultValue={quiet[end]}
-            onBlur={({ target }) => target.value !== quiet[end] && take({ [end]: target.value })}
-          />
-        </label>
-      ))}
-      <label className={styles.line}>
-        <span>{say('me.quiet.urgent')}</span>
-        <input type="checkbox" checked={quiet.urgent_passes} onChange={() => take({ urgent_passes: !quiet.urgent_passes })} />
-      </label>
-      {wrong && <p role="alert" className={styles.line}>{say('me.quiet.same')}</p>}
+      {time(say('me.quiet.from'), quiet.start, quiet.end, (start) => set({ ...quiet, start }))}
+      {time(say('me.quiet.to'), quiet.end, quiet.start, (end) => set({ ...quiet, end }))}
+      <Switch
+        words={say('me.quiet.urgent')} on={quiet.urgent_passes}
+        turn={() => set({ ...quiet, urgent_passes: !quiet.urgent_passes })}
+      />
     </>
   )
 }
 
 /** Set on the clocks of this device, wherever the flight goes. */
 export function QuietHours({ wishes: { quiet, zone }, choose }: ChoiceProps) {
+  const { say, zoneName } = useWords()
   const set = (made: Quiet | null) => choose(made ? { quiet: made, zone: Intl.DateTimeFormat().resolvedOptions().timeZone } : { quiet: null })
+  const note = quiet && <p className={styles.note}>{say('me.quiet.zone', { zone: zoneName(zone) })}</p>
   return (
-    <fieldset className={styles.part}>
-      <legend className={shared.section}>{say('me.quiet')}</legend>
-      <div className={shared.card}>
-        <label className={styles.line}>
-          <span>{say('me.quiet.on')}</span>
-          <input type="checkbox" checked={quiet !== null} onChange={() => set(quiet ? null : NIGHT)} />
-        </label>
-        {quiet && <Span quiet={quiet} set={set} />}
-      </div>
-      {quiet && <p className={styles.note}>{say('me.quiet.zone', { zone })}</p>}
-    </fieldset>
+    <Part title={say('me.quiet')} note={note}>
+      <Switch words={say('me.quiet.on')} on={quiet !== null} turn={() => set(quiet ? null : NIGHT)} />
+      {quiet && <Span quiet={quiet} set={set} />}
+    </Part>
   )
 }
 
-export function Words({ wishes: { language, hours }, choose }: ChoiceProps) {
+export function Speech({ wishes: { language, hours }, choose }: ChoiceProps) {
+  const { say } = useWords()
   return (
-    <fieldset className={styles.part}>
-      <legend className={shared.section}>{say('me.words')}</legend>
-      <div className={shared.card}>
-        <label className={styles.line}>
-          <span>{say('me.language')}</span>
-          <select value={language} onChange={({ target }) => choose({ language: target.value })}>
-            {LANGUAGES.map(([code, name]) => <option key={code} value={code} lang={code}>{name}</option>)}
-          </select>
-        </label>
-        <label className={styles.line}>
-          <span>{say('me.hours')}</span>
-          <select value={hours} onChange={({ target }) => choose({ hours: target.value === '12' ? 12 : 24 })}>
-            <option value="24">{say('me.hours.24')}</option>
-            <option value="12">{say('me.hours.12')}</option>
-          </select>
-        </label>
-      </div>
-    </fieldset>
+    <Part title={say('me.words')}>
+      <label className={styles.line}>
+        <span>{say('me.language')}</span>
+        <select value={language} onChange={({ target }) => choose({ language: target.value })}>
+          {LANGUAGES.map(([code, name]) => <option key={code} value={code} lang={code}>{name}</option>)}
+        </select>
+      </label>
+      <label className={styles.line}>
+        <span>{say('me.hours')}</span>
+        <select value={hours} onChange={({ target }) => choose({ hours: target.value === '12' ? 12 : 24 })}>
+          <option value="24">{say('me.hours.24')}</option>
+          <option value="12">{say('me.hours.12')}</option>
+        </select>
+      </label>
+    </Part>
   )
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import notices from '../../locales/notices/en.json'
-import { GROUPS, GROUP_NAMES, NIGHT, groupOn, quietWith, stepped, switched } from './choices'
+import { GROUPS, GROUP_NAMES, NIGHT, groupOn, stepped, switched, timesOfDay } from './choices'
 
 const SAID_FOR_OTHERS = ['delay_reduced', 'on_time']
 const ALL = GROUP_NAMES.flatMap((group) => [...GROUPS[group].usual, ...GROUPS[group].more])
@@ -35,9 +35,8 @@ it.each([
   expect(stepped(minutes, by)).toBe(next)
 })
 
-it('quiet hours are a span', () => {
-  expect(quietWith(NIGHT, { start: '23:30' })).toEqual({ start: '23:30', end: '07:00', urgent_passes: true })
-  expect(quietWith(NIGHT, { urgent_passes: false })?.urgent_passes).toBe(false)
-  expect(quietWith(NIGHT, { end: '22:00' })).toBeUndefined()
-  expect(quietWith(NIGHT, { end: '' })).toBeUndefined()
+it('quiet hours end at another time than they begin', () => {
+  expect(timesOfDay(NIGHT.start, NIGHT.end)).toHaveLength(47)
+  expect(timesOfDay(NIGHT.start, NIGHT.end)).not.toContain('07:00')
+  expect(timesOfDay('22:15', '07:00').slice(43, 46)).toEqual(['22:00', '22:15', '22:30'])
 })

@@ -59,8 +59,8 @@ export function stepped(minutes: number, by: 1 | -1): number | undefined {
 
 export const NIGHT: Quiet = { start: '22:00', end: '07:00', urgent_passes: true }
 
-/** Undefined where the two times are no span. */
-export function quietWith(quiet: Quiet, change: Partial<Quiet>): Quiet | undefined {
-  const made = { ...quiet, ...change }
-  return made.start === '' || made.end === '' || made.start === made.end ? undefined : made
+/** Each half hour but the other end of the span, and what is chosen already. */
+export function timesOfDay(chosen: string, other: string): string[] {
+  const halves = Array.from({ length: 48 }, (_, half) => `${String(half >> 1).padStart(2, '0')}:${half % 2 ? '30' : '00'}`)
+  return [...new Set([...halves, chosen])].filter((time) => time !== other).sort()
 }

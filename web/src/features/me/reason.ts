@@ -1,8 +1,10 @@
 import { Problem } from '../../rest/client'
-import { say } from '../../text'
+import type { MeTextId } from './words'
 
-/** Why the server did not do it, in words for people. */
-export function reasonOf(error: unknown): string {
-  if (!(error instanceof Problem)) return say('error.line')
-  return error.status === 0 ? say('error.offline') : (error.detail ?? say('error.line'))
+/** Why the server did not do it; its own words are English, so only what kind of answer it gave. */
+export function reasonOf(error: unknown): MeTextId {
+  if (!(error instanceof Problem)) return 'me.why.broken'
+  if (error.status === 0) return 'me.why.away'
+  if (error.status === 429) return 'me.why.often'
+  return error.status < 500 ? 'me.why.refused' : 'me.why.broken'
 }

@@ -2,8 +2,6 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useRef, useState } from 'react'
 import { bearerOf } from '../../rest/account'
 import { rest } from '../../rest/client'
-import { say } from '../../text'
-import { reasonOf } from './reason'
 import type { Preferences } from './choices'
 
 const PREFERENCES = ['preferences'] as const
@@ -13,50 +11,58 @@ async function read(): Promise<Preferences> {
   return (await rest.get<Preferences>(PATH, bearerOf())).data
 }
 
+async function put(wishes: Preferences): Promise<Preferences> {
+  return (await rest.put<Preferences>(PATH, wishes, bearerOf())).data
+}
+
+export type Saving = { state: 'idle' | 'saving' | 'saved' } | { state: 'failed'; fault: unknown }
+
 export interface Settings {
   wishes: Preferences | undefined
   error: unknown
   retry: () => void
-  /** What became of the last choice, in words. */
-  word: string
-  failed: boolean
+  /** What became of the last choice. */
+  saving: Saving
   choose: (change: Partial<Preferences>) => void
 }
 
-/** Choices show at once and are written one after the other; after a refusal the server's word stands. */
+/** Choices show at once and are written one after the other; after a refusal what was written last stands. */
 export function useSettings(): Settings {
   const queries = useQueryClient()
   const { data, error, refetch } = useQuery({
     queryKey: PREFERENCES, queryFn: read, staleTime: Infinity, refetchOnMount: 'always', retry: 1,
   })
-  const [fault, setFault] = useState<unknown>()
-  const [open, setOpen] = useState<number | undefined>()
-  const turn = useRef(Promise.resolve())
+  const [saving, setSaving] = useState<Saving>({ state: 'idle' })
+  const wanted = useRef<Preferences | undefined>(undefined)
+  const busy = useRef(false)
 
-  async function write(wishes: Preferences) {
+  async function write(written: Preferences) {
+    busy.current = true
+    setSaving({ state: 'saving' })
     try {
-      await rest.put(PATH, wishes, bearerOf())
-      setFault(undefined)
-    } catch (refusal) {
-      setFault(refusal)
-      await refetch()
+      while (wanted.current !== undefined) {
+        const wishes = wanted.current
+        wanted.current = undefined
+        written = await put(wishes)
+      }
+      setSaving({ state: 'saved' })
+    } catch (fault) {
+      wanted.current = undefined
+      setSaving({ state: 'failed', fault })
+      // Without an answer nobody knows what was written: the server's word stands as soon as it gives it.
+      void refetch()
     }
-    setOpen((count = 1) => count - 1)
+    queries.setQueryData(PREFERENCES, written)
+    busy.current = false
   }
 
   function choose(change: Partial<Preferences>) {
     const held = queries.getQueryData<Preferences>(PREFERENCES)
     if (held === undefined) return
-    const wishes = { ...held, ...change }
-    queries.setQueryData(PREFERENCES, wishes)
-    setOpen((count = 0) => count + 1)
-    turn.current = turn.current.then(() => write(wishes))
+    wanted.current = { ...held, ...change }
+    queries.setQueryData(PREFERENCES, wanted.current)
+    if (!busy.current) void write(held)
   }
 
-  const failed = fault !== undefined
-  const state = open === undefined ? '' : say(open > 0 ? 'me.saving' : 'me.saved')
-  return {
-    wishes: data, error, retry: () => void refetch(), failed,
-    word: failed ? say('me.failed', { why: reasonOf(fault) }) : state, choose,
-  }
+  return { wishes: data, error, retry: () => void refetch(), saving, choose }
 }

@@ -1,8 +1,8 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
-import { type Rung, abilitiesOf, knownRung, rungOfFailure } from '../../push/ladder'
-import { readFirebase, registered } from '../../rest/push'
-import { PUSH } from '../../rest/queries'
+import { type Rung, abilitiesOf, knownRung, rungOfFailure } from '../push/ladder'
+import { readFirebase, registered } from '../rest/push'
+import { PUSH } from '../rest/queries'
 
 export interface Alerts {
   /** Undefined while nobody was asked yet, or the server has not said what it can do. */
@@ -27,7 +27,7 @@ export function useAlerts(): Alerts {
     if (firebase === undefined || firebase === null) return 'unset'
     const permission = await Notification.requestPermission()
     if (permission !== 'granted') return permission === 'denied' ? 'denied' : 'page'
-    const { registerBrowser } = await import('../../push/register')
+    const { registerBrowser } = await import('../push/register')
     await registerBrowser(firebase)
     return 'push'
   }

@@ -1,0 +1,239 @@
+"""The page of alert settings: what is chosen there is kept by the server, or the page says not."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import httpx2
+import pytest
+from playwright.async_api import Browser, Locator, Page, expect
+
+from tests.support.browser import WatchedPage, open_page
+from tests.support.gatecast import Gatecast
+from tests.support.legs import add_legs, key_of
+
+Pool = asyncpg.Pool
+PHONE = (390, 844)
+PATIENCE = 15_000
+KEPT = "credential => localStorage.setItem('gatecast.credential', credential)"
+TITLES = {"es": "Vuelos y avisos", "ar": "الرحلات والتنبيهات"}
+LATIN = re.compile(r"[A-Za-z]{3,}")
+OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@dataclass
+class Settings:
+    """The page of an account that follows two flights, and its server."""
+
+    server: Gatecast
+    watched: WatchedPage
+    http: httpx2.AsyncClient
+
+    @property
+    def page(self) -> Page:
+        return self.watched.page
+
+    async def wishes(self) -> dict[str, Any]:
+        answer = await self.http.get("/api/me/preferences")
+        assert answer.status_code == 200, answer.text
+        held: dict[str, Any] = answer.json()
+        return held
+
+    async def is_saved(self) -> None:
+        await expect(self.page.get_by_role("status").filter(has_text="Saved")).to_be_attached()
+
+    def kind(self, words: str) -> Locator:
+        return self.page.get_by_role("switch", name=words)
+
+
+@asynccontextmanager
+async def settings_page(
+    browser: Browser, dsn: str, pool: "Pool[asyncpg.Record]", **how: Any
+) -> AsyncIterator[Settings]:
+    await add_legs(pool, 2, departs_in="5 hours")
+    keys = [await key_of(pool, number) for number in (1, 2)]
+    async with Gatecast("serve", dsn=dsn) as server:
+        await server.ready()
+        async with httpx2.AsyncClient(base_url=server.http, trust_env=False) as http:
+            credential = (await http.post("/api/accounts")).json()["credential"]
+            http.headers["Authorization"] = f"Bearer {credential}"
+            for key in keys:
+                assert (await http.put(f"/api/me/follows/{key}")).status_code == 200
+            async with open_page(browser, server.http, size=PHONE, **how) as watched:
+                await watched.page.evaluate(KEPT, credential)
+                await watched.page.goto(f"{server.http}/me")
+                yield Settings(server, watched, http)
+
+
+@pytest.fixture
+async def settings(
+    browser: Browser, dsn: str, pool: "Pool[asyncpg.Record]"
+) -> AsyncIterator[Settings]:
+    async with settings_page(browser, dsn, pool) as opened:
+        yield opened
+
+
+async def test_a_delay_step_is_kept_over_a_reload(settings: Settings) -> None:
+    page = settings.page
+    steps = page.get_by_role("group", name="When the time moves by at least")
+    minutes = steps.get_by_role("status")
+    await expect(minutes).to_have_text("15 min", timeout=PATIENCE)
+    more = steps.get_by_role("button", name="More minutes")
+    for expected in ("20 min", "25 min", "30 min"):
+        await more.click()
+        await expect(minutes).to_have_text(expected)
+    await settings.is_saved()
+    assert (await settings.wishes())["delay_step"] == 30
+    await page.reload()
+    await expect(minutes).to_have_text("30 min", timeout=PATIENCE)
+    settings.watched.assert_clean()
+
+
+async def test_the_step_stops_at_an_hour_and_keeps_the_focus(settings: Settings) -> None:
+    page = settings.page
+    more = page.get_by_role("button", name="More minutes")
+    await more.focus(timeout=PATIENCE)
+    for _ in range(12):
+        await page.keyboard.press("Enter")
+    await expect(page.get_by_text("60 min")).to_be_visible()
+    await expect(more).to_have_attribute("aria-disabled", "true")
+    await expect(more).to_be_focused()
+    await settings.is_saved()
+    assert (await settings.wishes())["delay_step"] == 60
+
+
+async def test_kinds_are_chosen_by_groups_and_given_back(settings: Settings) -> None:
+    page = settings.page
+    await expect(settings.kind("Gate and terminal changes")).to_be_checked(timeout=PATIENCE)
+    await expect(settings.kind("Check-in and aircraft")).not_to_be_checked()
+    await settings.kind("Gate and terminal changes").uncheck()
+    await settings.is_saved()
+    kinds = (await settings.wishes())["kinds"]
+    assert "delay" in kinds
+    assert not {"gate_changed", "terminal_changed", "gate_assigned"} & set(kinds)
+    (follow, _) = (await settings.http.get("/api/me/follows")).json()["items"]
+    assert "gate_changed" not in follow["kinds"]
+    await page.get_by_role("button", name="Back to the usual ones").click()
+    await expect(settings.kind("Gate and terminal changes")).to_be_checked()
+    await expect(page.get_by_role("button", name="Back to the usual ones")).to_have_count(0)
+    await settings.is_saved()
+    assert (await settings.wishes())["kinds"] is None
+
+
+async def test_quiet_hours_are_on_the_clocks_of_the_browser(settings: Settings) -> None:
+    page = settings.page
+    await settings.kind("Hold alerts back at night").check(timeout=PATIENCE)
+    begin = page.get_by_role("combobox", name="From")
+    await begin.select_option("23:30")
+    await page.get_by_role("combobox", name="To").select_option("06:30")
+    await settings.kind("Let urgent alerts through").uncheck()
+    await settings.is_saved()
+    wishes = await settings.wishes()
+    assert wishes["quiet"] == {"start": "23:30", "end": "06:30", "urgent_passes": False}
+    assert wishes["zone"] == "Europe/Zurich"
+    await page.reload()
+    await expect(begin).to_have_value("23:30", timeout=PATIENCE)
+    await settings.kind("Hold alerts back at night").uncheck()
+    await settings.is_saved()
+    assert (await settings.wishes())["quiet"] is None
+
+
+async def test_a_flight_is_followed_no_longer(
+    settings: Settings, pool: "Pool[asyncpg.Record]"
+) -> None:
+    page = settings.page
+    flights = page.get_by_role("listitem")
+    await expect(flights).to_have_count(2, timeout=PATIENCE)
+    await page.get_by_role("button", name="Stop following B6 1").click()
+    await expect(flights).to_have_count(1)
+    await expect(flights).to_contain_text("B6 2")
+    await expect(page.get_by_role("heading", name="Flights you follow")).to_be_focused()
+    assert await pool.fetchval("SELECT array_agg(leg_id) FROM follow") == [2]
+    await page.get_by_role("button", name="Stop following B6 2").click()
+    await expect(page.get_by_text("None at the moment.")).to_be_visible()
+    settings.watched.assert_clean()
+
+
+async def test_what_the_server_refuses_is_said_and_goes_back(settings: Settings) -> None:
+    page = settings.page
+    await expect(settings.kind("Bags and belts")).to_be_checked(timeout=PATIENCE)
+    refusal = {"type": "about:blank", "title": "No", "status": 422, "detail": "in English"}
+    await page.route(
+        "**/api/me/preferences",
+        lambda route: (
+            route.fulfill(status=422, json=refusal)
+            if route.request.method == "PUT"
+            else route.continue_()
+        ),
+    )
+    await settings.kind("Bags and belts").click()
+    await expect(page.get_by_role("alert")).to_have_text("Not saved: the server refused it.")
+    await expect(settings.kind("Bags and belts")).to_be_checked()
+    await page.unroute("**/api/me/preferences")
+    await settings.kind("Bags and belts").uncheck()
+    await expect(page.get_by_role("alert")).to_have_count(0)
+    await settings.is_saved()
+
+
+async def test_what_a_server_that_is_away_did_not_take_is_said_and_goes_back(
+    settings: Settings,
+) -> None:
+    page = settings.page
+    more = page.get_by_role("button", name="More minutes")
+    await more.click(timeout=PATIENCE)
+    await settings.is_saved()
+    settings.server.kill()
+    for _ in range(3):
+        await more.click()
+    away = "Not saved: there is no connection to the server."
+    await expect(page.get_by_role("alert")).to_have_text(away, timeout=PATIENCE)
+    await expect(page.get_by_text("20 min")).to_be_visible()
+    await page.get_by_role("button", name="Stop following B6 1").click()
+    await expect(page.get_by_role("alert").filter(has_text=away)).to_have_count(2)
+    await expect(page.get_by_role("listitem")).to_have_count(2)
+
+
+@pytest.mark.parametrize(("language", "direction"), [("es", "ltr"), ("ar", "rtl")])
+async def test_the_page_speaks_the_language_of_the_alerts(
+    settings: Settings, language: str, direction: str
+) -> None:
+    page = settings.page
+    await page.get_by_role("combobox", name="Language").select_option(language, timeout=PATIENCE)
+    await expect(page.get_by_role("heading", level=1)).to_contain_text(TITLES[language])
+    root = page.locator("html")
+    await expect(root).to_have_attribute("lang", language)
+    await expect(root).to_have_attribute("dir", direction)
+    assert await page.evaluate(OVERFLOW) == 0
+    await page.reload()
+    await expect(page.get_by_role("listitem").first.locator("small")).to_be_visible()
+    words = await page.locator("main").inner_text()
+    if language == "ar":
+        assert LATIN.findall(words.replace("English", "").replace("Español", "")) == []
+    await page.get_by_role("link").first.click()
+    await expect(root).to_have_attribute("lang", "en")
+    await expect(root).not_to_have_attribute("dir", "rtl")
+    assert (await settings.wishes())["language"] == language
+
+
+async def test_who_follows_nothing_is_told_where_to_begin(browser: Browser, dsn: str) -> None:
+    async with Gatecast("serve", dsn=dsn) as server:
+        await server.ready()
+        async with open_page(browser, f"{server.http}/me", size=PHONE) as watched:
+            heading = watched.page.get_by_role("heading", level=1)
+            await expect(heading).to_have_text("You follow no flight yet", timeout=PATIENCE)
+            watched.assert_clean()
+
+
+async def test_settings_that_do_not_load_can_be_asked_for_again(settings: Settings) -> None:
+    page = settings.page
+    await page.route("**/api/me/preferences", lambda route: route.abort())
+    await page.reload()
+    again = page.get_by_role("button", name="Try again")
+    await expect(again).to_be_visible(timeout=PATIENCE)
+    await expect(page.get_by_role("heading", level=1)).to_have_text("This did not load")
+    await page.unroute("**/api/me/preferences")
+    await again.click()
+    await expect(page.get_by_role("group", name="Tell me about")).to_be_visible(timeout=PATIENCE)

@@ -664,6 +664,22 @@ CREATE TABLE delivery (                             -- one significant change fo
 CREATE INDEX delivery_due ON delivery (urgent DESC, due_at) WHERE state IN ('held','pending');
 CREATE INDEX delivery_lease ON delivery (lease_until) WHERE state = 'claimed';
 
+CREATE TABLE test_notice (                          -- asked for to see that notices arrive
+  notice_id   uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+  account_id  uuid NOT NULL REFERENCES account ON DELETE CASCADE,
+  created_at  timestamptz NOT NULL DEFAULT wall_now(),
+  expires_at  timestamptz NOT NULL DEFAULT wall_now() + interval '2 minutes',
+  state       text  NOT NULL DEFAULT 'pending' CHECK (state IN ('pending','claimed','sent',
+    'undeliverable')),
+  worker      text,
+  lease_until timestamptz,
+  done_at     timestamptz,
+  reason      text,
+  devices     jsonb NOT NULL DEFAULT '[]',          -- what became of it at each
+  CHECK ((state IN ('pending','claimed')) = (done_at IS NULL)));
+CREATE INDEX test_notice_account ON test_notice (account_id);
+CREATE INDEX test_notice_open ON test_notice (created_at) WHERE state IN ('pending','claimed');
+
 -- Feeds over HTTP ---------------------------------------------------------------------------------
 
 CREATE TABLE api_key (                              -- lets its bearer speak as one feed

@@ -28,6 +28,7 @@ TABLES = (
     "follow",
     "receipt",
     "delivery",
+    "test_notice",
 )
 
 

@@ -295,6 +295,12 @@ class Follow(Base):
 
 
 # Written by the push server; REST reads these columns of them.
+TEST_NOTICE = table(
+    "test_notice", column("notice_id", Uuid), column("account_id", Uuid), column("state", Text),
+    column("reason", Text), column("devices", JSONB),
+    *[column(name, DateTime(timezone=True)) for name in (
+        "created_at", "expires_at", "lease_until", "done_at")],
+)  # fmt: skip
 DELIVERY = table(
     "delivery", column("account_id", Uuid), column("leg_id", BigInteger), column("seq", BigInteger),
     column("version", BigInteger), column("kinds", ARRAY(Text)), column("said", ARRAY(Text)),

@@ -33,6 +33,10 @@ PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "description": "Chosen by the client, once for each installation",
         "schema": {"type": "string", "format": "uuid"},
     },
+    "notice_id": {
+        "description": "Id of a test notice, as its Location names it",
+        "schema": {"type": "string", "format": "uuid"},
+    },
 }
 BEARER = {
     "type": "http",

@@ -30,7 +30,10 @@ from api.schemas_account import (
     PreferencesView,
     ReceiptPost,
     Settled,
+    TestNotice,
+    TestNotices,
 )
+from api.trial_notices import list_tests, post_test, read_test
 
 ACCOUNT_OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -112,6 +115,21 @@ ACCOUNT_OPERATIONS: tuple[Operation, ...] = (
         method="GET", path="/api/me/deliveries", call=list_deliveries, signed_in=True,
         summary="What was sent, seen, held or dropped, and why; newest first",
         query=DeliveriesQuery, answers={200: Deliveries},
+    ),
+    Operation(
+        method="POST", path="/api/me/test-notices", call=post_test, signed_in=True,
+        summary="Send a test notice to every device of the account, the way of all notices",
+        answers={202: TestNotice}, errors=(429,),
+    ),
+    Operation(
+        method="GET", path="/api/me/test-notices", call=list_tests, signed_in=True,
+        summary="Test notices of the last day and what became of them",
+        answers={200: TestNotices},
+    ),
+    Operation(
+        method="GET", path="/api/me/test-notices/{notice_id}", call=read_test, signed_in=True,
+        summary="What became of a test notice at each device", answers={200: TestNotice},
+        errors=(404,),
     ),
     Operation(
         method="GET", path="/api/me/changes", call=list_changes, signed_in=True,

@@ -162,6 +162,35 @@ class Deliveries(Struct, frozen=True):
     next: int | None
 
 
+class TestArrival(Struct, frozen=True):
+    """What became of a test notice at one device. `unregistered`: the device is gone, and dead from
+    now on; `paused`: the push service asked for a pause; `unanswered`: it could not be reached, or
+    failed; `printed`: this server has no push service and prints notices."""
+
+    device_id: UUID
+    platform: str
+    outcome: Literal["accepted", "printed", "refused", "unregistered", "paused", "unanswered"]
+    reason: str
+
+
+class TestNotice(Struct, frozen=True, kw_only=True):
+    """A notice that the account asked for itself. `sent`: at least one device's push service took
+    it; `undeliverable`: none did, or there is no device; `expired`: no notifier did it in time."""
+
+    id: UUID
+    created_at: datetime
+    state: Literal["pending", "sent", "undeliverable", "expired"]
+    reason: str | None
+    took_ms: Annotated[int, Meta(description="From asking to the answers")] | None
+    devices: list[TestArrival]
+
+
+class TestNotices(Struct, frozen=True):
+    """Those of the last day, newest first."""
+
+    items: list[TestNotice]
+
+
 class ChangesQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What came after a position."""
 
@@ -200,6 +229,7 @@ class AccountExport(Struct, frozen=True):
     follows: list[dict[str, Any]]
     receipts: list[dict[str, Any]]
     deliveries: list[dict[str, Any]]
+    test_notices: list[dict[str, Any]]
 
 
 class LinkCode(Struct, frozen=True):

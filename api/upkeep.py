@@ -58,4 +58,5 @@ class Upkeep:
                 partitions_at = loop.time()
                 await session.execute(QUERIES["keep_partitions"], LOG_DAYS)
                 await session.execute(QUERIES["forget_answers"])
+                await session.execute(QUERIES["forget_tests"])
             await asyncio.sleep(0 if more else EACH)

@@ -1,9 +1,10 @@
 """Deliveries: from a significant change to one end for each follower.
 
-Two loops. One reads the log as reader `notifier` and enqueues a delivery for each follower, due
-after a grace in which a receipt may settle it. The other claims due deliveries under a lease, looks
-again whether they are still true, sends and records. Any number of notifiers may run: row locks
-share the work out. A crash between sending and recording repeats a notice under the same id.
+Three loops. One reads the log as reader `notifier` and enqueues a delivery for each follower, due
+after a grace in which a receipt may settle it. One claims due deliveries under a lease, looks again
+whether they are still true, sends and records. One sends test notices. Any number of notifiers may
+run: row locks share the work out. A crash between sending and recording repeats a notice under the
+same id.
 """
 
 import asyncio
@@ -39,6 +40,7 @@ from realtime.follower import TOLD_FIELDS
 from realtime.notice_change import Significance, significance
 from realtime.sender import Sender
 from realtime.settings import Settings
+from realtime.trial_notices import TrialNotices
 
 READER = "notifier"
 LOG_BATCH = 500
@@ -46,6 +48,7 @@ ENQUEUED_AT_ONCE = 5_000  # deliveries in one transaction; receipts wait for it
 CLAIM_BATCH = 90
 WORK_POLL = 1.0
 DUE_POLL = 0.25
+TEST_POLL = 0.5
 
 
 class Notifier:
@@ -67,6 +70,7 @@ class Notifier:
         self.enqueued = 0
         self.ended: Counter[str] = Counter()
         self.away: dict[str, str] = {}
+        self.trials = TrialNotices(pool, sender, settings, self.worker)
         self._results: list[Result] = []
         self._learned: list[Learned] = []
         self._notes: list[DeviceNote] = []
@@ -76,6 +80,7 @@ class Notifier:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep("enqueue", self._enqueue), name="notifier enqueue")
             group.create_task(self._keep("deliver", self._deliver), name="notifier deliver")
+            group.create_task(self._keep("test", self._try), name="notifier test notices")
 
     async def _keep(self, what: str, turn: Callable[[], Awaitable[None]]) -> None:
         """Take turns; after a fault of the database wait and take the next."""
@@ -169,6 +174,10 @@ class Notifier:
     async def _deliver(self) -> None:
         if not await self.deliver_batch():
             await asyncio.sleep(DUE_POLL * random.uniform(0.5, 1))
+
+    async def _try(self) -> None:
+        if not await self.trials.send_batch():
+            await asyncio.sleep(TEST_POLL * random.uniform(0.5, 1))
 
     async def deliver_batch(self) -> bool:
         """Claim what is due, send it, record the results; false when nothing was due."""

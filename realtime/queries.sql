@@ -370,3 +370,37 @@ UPDATE device v SET dead_reason = l.dead_reason,
   dead_at = CASE WHEN l.dead_reason IS NOT NULL THEN wall_now() END,
   last_ok_at = CASE WHEN l.dead_reason IS NULL THEN wall_now() ELSE v.last_ok_at END
 FROM locked l WHERE v.device_id = l.device_id
+
+-- test notices
+
+-- name: claim_tests
+-- $1 worker, $2 lease in s, $3 limit: also those whose worker was not heard of until its lease ended.
+WITH due AS (
+  SELECT notice_id FROM test_notice WHERE expires_at > (SELECT wall_now())
+    AND (state = 'pending' OR state = 'claimed' AND lease_until < (SELECT wall_now()))
+  ORDER BY created_at LIMIT $3 FOR UPDATE SKIP LOCKED)
+UPDATE test_notice n SET state = 'claimed', worker = $1,
+  lease_until = wall_now() + make_interval(secs => $2)
+FROM due WHERE n.notice_id = due.notice_id
+RETURNING n.notice_id
+
+-- name: load_tests
+-- $1 worker: what it has claimed, with the preferences and the devices of the account.
+SELECT n.notice_id::text, n.created_at, a.preferences, board_now() AS board_at, c.speed,
+  extract(epoch FROM n.expires_at - wall_now())::float8 AS left,
+  (SELECT coalesce(jsonb_agg(jsonb_build_object('device_id', v.device_id, 'platform', v.platform,
+     'kind', v.kind, 'target', v.target) ORDER BY v.created_at), '[]')
+   FROM device v WHERE v.account_id = n.account_id AND v.dead_at IS NULL) AS targets
+FROM test_notice n JOIN account a USING (account_id) CROSS JOIN clock c
+WHERE n.state = 'claimed' AND n.worker = $1 ORDER BY n.created_at
+
+-- name: record_tests
+-- $1 worker, $2 what became of them as JSON, of those that are still this worker's.
+UPDATE test_notice n SET state = r.state, reason = r.reason, devices = r.devices,
+  done_at = wall_now(), lease_until = NULL
+FROM jsonb_to_recordset($2::text::jsonb) AS r (notice_id uuid, state text, reason text,
+  devices jsonb)
+WHERE n.notice_id = r.notice_id AND n.state = 'claimed' AND n.worker = $1
+
+-- name: forget_tests
+DELETE FROM test_notice WHERE created_at < wall_now() - interval '1 day'

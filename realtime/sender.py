@@ -6,6 +6,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+PRINTED = "printed"  # the detail of what a sender took that sends nothing
+
 
 class Target(Struct, frozen=True):
     """One push target of an account; kind is `fid` or `token`, platform android, ios or web."""
@@ -17,7 +19,8 @@ class Target(Struct, frozen=True):
 
 
 class Notice(Struct, frozen=True):
-    """One text for one follower; `id` is `<epoch>:<seq>` and the same on every repeat."""
+    """One text for one follower; `id` is `<epoch>:<seq>` and the same on every repeat. A test
+    notice is about no leg: its key is empty."""
 
     id: str
     leg_key: str
@@ -36,6 +39,8 @@ class Notice(Struct, frozen=True):
     @property
     def tag(self) -> str:
         """What a later notice replaces on a device: the most important kind of one leg."""
+        if not self.leg_key:
+            return self.id
         return f"{self.leg_key}:{self.kinds[0] if self.kinds else ''}"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from realtime.sender import Notice, Outcome, Sent, Target
+from realtime.sender import PRINTED, Notice, Outcome, Sent, Target
 
 
 class LogSender:
@@ -29,7 +29,7 @@ class LogSender:
                 platform=target.platform,
                 device=target.device_id,
             )
-        return [Sent(Outcome.ACCEPTED, "printed")] * len(sends)
+        return [Sent(Outcome.ACCEPTED, PRINTED)] * len(sends)
 
     async def close(self) -> None:
         """Nothing is held open."""

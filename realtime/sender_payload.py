@@ -6,6 +6,7 @@ from realtime.flight import parse_leg_key
 from realtime.sender import Notice
 
 LIMIT = 4096  # bytes of names and values
+SETTINGS_PAGE = "/me"
 
 
 def topic(notice: Notice) -> str:
@@ -36,7 +37,7 @@ def payload(notice: Notice, expires: str) -> dict[str, str]:
         "v": str(notice.version),
         "tag": notice.tag,
         "exp": expires,
-        "url": f"/f/{notice.leg_key}",
+        "url": f"/f/{notice.leg_key}" if notice.leg_key else SETTINGS_PAGE,
         "title": notice.title,
         "body": notice.body,
     }

@@ -150,3 +150,19 @@ CREATE TABLE account_link (                         -- carries an account to ano
   attempts    smallint NOT NULL DEFAULT 0,
   used_at     timestamptz);
 CREATE INDEX account_link_account ON account_link (account_id);
+
+CREATE TABLE test_notice (                          -- asked for to see that notices arrive
+  notice_id   uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+  account_id  uuid NOT NULL REFERENCES account ON DELETE CASCADE,
+  created_at  timestamptz NOT NULL DEFAULT wall_now(),
+  expires_at  timestamptz NOT NULL DEFAULT wall_now() + interval '2 minutes',
+  state       text  NOT NULL DEFAULT 'pending' CHECK (state IN ('pending','claimed','sent',
+    'undeliverable')),
+  worker      text,
+  lease_until timestamptz,
+  done_at     timestamptz,
+  reason      text,
+  devices     jsonb NOT NULL DEFAULT '[]',          -- what became of it at each
+  CHECK ((state IN ('pending','claimed')) = (done_at IS NULL)));
+CREATE INDEX test_notice_account ON test_notice (account_id);
+CREATE INDEX test_notice_open ON test_notice (created_at) WHERE state IN ('pending','claimed');

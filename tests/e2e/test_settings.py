@@ -1,10 +1,14 @@
 """The page of alert settings: what is chosen there is kept by the server, or the page says not."""
 
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import httpx2
@@ -12,12 +16,13 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.support.browser import WatchedPage, open_page
+from tests.support.browser_push import FIREBASE, PATIENCE, play_google, push, rung, shows
+from tests.support.fcm import FcmDouble
 from tests.support.gatecast import Gatecast
 from tests.support.legs import add_legs, key_of
 
 Pool = asyncpg.Pool
 PHONE = (390, 844)
-PATIENCE = 15_000
 KEPT = "credential => localStorage.setItem('gatecast.credential', credential)"
 TITLES = {"es": "Vuelos y avisos", "ar": "الرحلات والتنبيهات"}
 LATIN = re.compile(r"[A-Za-z]{3,}")
@@ -51,18 +56,18 @@ class Settings:
 
 @asynccontextmanager
 async def settings_page(
-    browser: Browser, dsn: str, pool: "Pool[asyncpg.Record]", **how: Any
+    browser: Browser, pool: "Pool[asyncpg.Record]", server: Gatecast
 ) -> AsyncIterator[Settings]:
     await add_legs(pool, 2, departs_in="5 hours")
     keys = [await key_of(pool, number) for number in (1, 2)]
-    async with Gatecast("serve", dsn=dsn) as server:
+    async with server:
         await server.ready()
         async with httpx2.AsyncClient(base_url=server.http, trust_env=False) as http:
             credential = (await http.post("/api/accounts")).json()["credential"]
             http.headers["Authorization"] = f"Bearer {credential}"
             for key in keys:
                 assert (await http.put(f"/api/me/follows/{key}")).status_code == 200
-            async with open_page(browser, server.http, size=PHONE, **how) as watched:
+            async with open_page(browser, server.http, size=PHONE) as watched:
                 await watched.page.evaluate(KEPT, credential)
                 await watched.page.goto(f"{server.http}/me")
                 yield Settings(server, watched, http)
@@ -72,7 +77,7 @@ async def settings_page(
 async def settings(
     browser: Browser, dsn: str, pool: "Pool[asyncpg.Record]"
 ) -> AsyncIterator[Settings]:
-    async with settings_page(browser, dsn, pool) as opened:
+    async with settings_page(browser, pool, Gatecast("serve", dsn=dsn)) as opened:
         yield opened
 
 
@@ -237,3 +242,62 @@ async def test_settings_that_do_not_load_can_be_asked_for_again(settings: Settin
     await page.unroute("**/api/me/preferences")
     await again.click()
     await expect(page.get_by_role("group", name="Tell me about")).to_be_visible(timeout=PATIENCE)
+
+
+@asynccontextmanager
+async def pushing(
+    browser: Browser, dsn: str, pool: "Pool[asyncpg.Record]", **settings: str
+) -> AsyncIterator[tuple[Settings, FcmDouble]]:
+    """The page of an account whose server sends by the FCM double."""
+    with TemporaryDirectory() as folder:
+        account = Path(folder) / "account.json"
+        async with FcmDouble() as fcm:
+            account.write_text(json.dumps(fcm.service_account), "utf-8")
+            known = {"fcm_credentials": str(account), "fcm_url": fcm.base_url, **settings}
+            server = Gatecast("serve", dsn=dsn, **known)
+            server.add_environment(fcm.environment)
+            async with settings_page(browser, pool, server) as opened:
+                yield opened, fcm
+
+
+async def add_phone(settings: Settings, target: str, platform: str) -> None:
+    device = {"platform": platform, "kind": "fid", "target": target}
+    answer = await settings.http.put(f"/api/me/devices/{uuid4()}", json=device)
+    assert answer.status_code == 200, answer.text
+
+
+async def test_a_test_alert_goes_the_real_way_and_the_page_says_how_it_ended(
+    browser: Browser, dsn: str, pool: "Pool[asyncpg.Record]"
+) -> None:
+    async with pushing(browser, dsn, pool, firebase_web=json.dumps(FIREBASE)) as (settings, fcm):
+        page = settings.page
+        installed = await play_google(settings.watched)
+        await settings.watched.context.grant_permissions(["notifications"])
+        await page.get_by_role("button", name="Turn on alerts").click(timeout=PATIENCE)
+        await rung(page, "push")
+        await add_phone(settings, "unreg-old-phone", "android")
+        await page.get_by_role("button", name="Send me a test alert").click()
+        outcome = page.locator("[data-test]")
+        await expect(outcome).to_contain_text(
+            "Browser: its push service took the alert.", timeout=PATIENCE
+        )
+        await expect(outcome).to_contain_text("Android phone: no longer registered.")
+        await expect(outcome).to_contain_text(re.compile(r"The answer took \d+ ms\."))
+        await expect(outcome).to_have_attribute("role", "status")
+        (pushed,) = await fcm.accepted()
+        assert pushed["fid"] == installed[0]
+        await push(page, **pushed["data"])
+        await shows(page, "Test alert")
+
+
+async def test_a_test_alert_without_a_device_or_too_often_says_so(settings: Settings) -> None:
+    page = settings.page
+    outcome = page.locator("[data-test]")
+    button = page.get_by_role("button", name="Send me a test alert")
+    for _ in range(5):
+        await button.click(timeout=PATIENCE)
+        await expect(outcome).to_have_text("No device of yours is registered for alerts.")
+    await button.click()
+    await expect(outcome).to_have_text("Not sent: that was asked too often.")
+    listed = (await settings.http.get("/api/me/test-notices")).json()["items"]
+    assert [each["reason"] for each in listed] == ["no device"] * 5

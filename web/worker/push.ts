@@ -23,17 +23,18 @@ export type Verdict = 'show' | 'repeat' | 'old' | 'seen' | 'late'
 /** The `data` member of what Firebase Cloud Messaging delivers; undefined when it is not one of ours. */
 export function pushed(payload: unknown): Pushed | undefined {
   const data = (payload as { data?: Partial<Record<string, string>> } | null)?.data
-  const { id, leg, title, body = '', v, version, tag, url, exp, silent } = data ?? {}
+  // A test is about no leg.
+  const { id, leg = '', title, body = '', v, version, tag = leg, url, exp, silent } = data ?? {}
   const number = Number(v ?? version)
-  if (!id || !leg || !title || !Number.isInteger(number)) return undefined
+  if (!id || !tag || !title || !Number.isInteger(number)) return undefined
   return {
     id,
     leg,
-    tag: tag ?? leg,
+    tag,
     v: number,
     title,
     body,
-    url: url?.startsWith('/') && !url.startsWith('//') ? url : `/f/${encodeURIComponent(leg)}`,
+    url: url?.startsWith('/') && !url.startsWith('//') ? url : leg ? `/f/${encodeURIComponent(leg)}` : '/',
     expires: exp ? (Number(exp) || 0) * 1000 : 0,
     silent: silent === '1' || silent === 'true',
   }

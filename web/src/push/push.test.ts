@@ -25,6 +25,14 @@ describe('a push', () => {
     expect(push({ url: 'https://evil.example/' }).url).toBe('/f/B69-2013-03-08-JFK-MCO')
   })
 
+  it('may be about no flight, as a test is', () => {
+    const test = push({ id: 'test:1', leg: '', tag: 'test:1', url: '/me' })
+    expect([test.leg, test.tag, test.url]).toEqual(['', 'test:1', '/me'])
+    expect(push({ leg: '', tag: 'test:1', url: '//evil.example/' }).url).toBe('/')
+    expect(judge(test, displayed(NOTHING, DATA.leg, 99), 0)).toBe('show')
+    expect(pushed({ data: { id: 'test:1', title: 'x', v: '1' } })).toBeUndefined()
+  })
+
   it('is shown once, and never after a newer one of its tag', () => {
     const shown = remember(NOTHING, push())
     expect(judge(push(), NOTHING, 0)).toBe('show')

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import notices from '../../locales/notices/en.json'
 import { GROUPS, GROUP_NAMES, NIGHT, groupOn, stepped, switched, timesOfDay } from './choices'
 
-const SAID_FOR_OTHERS = ['delay_reduced', 'on_time']
+const SAID_FOR_OTHERS = ['delay_reduced', 'on_time', 'test']
 const ALL = GROUP_NAMES.flatMap((group) => [...GROUPS[group].usual, ...GROUPS[group].more])
 
 describe('kinds', () => {

@@ -32,6 +32,7 @@ from api.replay import Plan
 from api.replay_day import read_days
 from api.replay_source import NEW_YORK
 from api.serving import listen
+from api.tls import CertificateRefused
 from realtime.settings import Settings, SettingsError, load_settings
 
 cli = typer.Typer(
@@ -233,7 +234,7 @@ def execute(work: Callable[[], Awaitable[T]]) -> T:
 
     try:
         return uvloop.run(main())
-    except* (EmbeddedPostgresError, DatabaseRefused) as group:
+    except* (EmbeddedPostgresError, DatabaseRefused, CertificateRefused) as group:
         raise fail("; ".join(str(error) for error in group.exceptions)) from None
     except* OSError as group:
         raise fail("; ".join(str(error) for error in group.exceptions)) from None

@@ -75,4 +75,4 @@ def _state(
         return "off"
     if max_silence is None:
         return "fresh"
-    return Feed("", last_seen, max_silence.total_seconds(), False, frozenset()).state(wall)
+    return Feed("", last_seen, max_silence.total_seconds(), False, {}).state(wall)

@@ -85,15 +85,35 @@ ORDER BY seq
 SELECT at FROM change_log WHERE kind = 'clock' AND seq <= $1 ORDER BY seq DESC LIMIT 1
 
 -- name: load_feeds
--- Enabled feeds that can fall silent, with the airports whose legs they stated within 36 hours.
+-- Enabled feeds that can fall silent, with the airports whose legs they stated within 36 hours, and
+-- there the boards whose times they answer for: of the feeds with the most authority over the times
+-- of a leg, those that lead at least half as many legs as the one that leads most.
+WITH stated AS (
+  SELECT feed_id, airport, board, timed AND rank() OVER (
+    PARTITION BY leg_id, airport, board, timed ORDER BY coalesce(a.priority, f.priority) DESC) = 1 AS leads
+  FROM feed f JOIN leg_statement s USING (feed_id) JOIN flight_leg l USING (leg_id)
+  CROSS JOIN LATERAL (VALUES
+    (l.dep_airport, 'departures', 'dep_times', s.fields ?| '{std,etd,atd}'),
+    (l.arr_airport, 'arrivals', 'arr_times', s.fields ?| '{sta,eta,ata}'),
+    (l.divert_airport, 'arrivals', 'arr_times', s.fields ?| '{sta,eta,ata}'))
+    side (airport, board, field_group, timed)
+  LEFT JOIN feed_authority a USING (feed_id, field_group)
+  WHERE f.enabled AND f.max_silence IS NOT NULL AND s.as_of > board_now() - interval '36 hours'
+    AND airport IS NOT NULL),
+led AS (
+  SELECT feed_id, airport, board, count(*) FILTER (WHERE leads) AS legs
+  FROM stated GROUP BY feed_id, airport, board),
+answering AS (
+  SELECT feed_id, airport, board,
+    legs > 0 AND 2 * legs >= max(legs) OVER (PARTITION BY airport, board) AS answers FROM led),
+spoken AS (
+  SELECT feed_id, airport,
+    coalesce(jsonb_agg(board ORDER BY board) FILTER (WHERE answers), '[]') AS boards
+  FROM answering GROUP BY feed_id, airport)
 SELECT f.code, f.last_seen_at, extract(epoch FROM f.max_silence)::float8 AS max_silence, f.synthetic,
-  coalesce(array_agg(DISTINCT a.iata) FILTER (WHERE a.iata IS NOT NULL), '{}') AS airports
-FROM feed f
-LEFT JOIN leg_statement s ON s.feed_id = f.feed_id AND s.as_of > board_now() - interval '36 hours'
-LEFT JOIN flight_leg l USING (leg_id)
-LEFT JOIN LATERAL (VALUES (l.dep_airport), (l.arr_airport), (l.divert_airport)) a (iata) ON true
-WHERE f.enabled AND f.max_silence IS NOT NULL
-GROUP BY f.feed_id
+  coalesce((SELECT jsonb_object_agg(airport, boards) FROM spoken WHERE feed_id = f.feed_id), '{}')
+    AS airports
+FROM feed f WHERE f.enabled AND f.max_silence IS NOT NULL ORDER BY f.feed_id
 
 -- name: lock_upkeep
 -- True for the one session that does the periodic work; held until the session ends.

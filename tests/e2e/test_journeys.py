@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, WebSocket, expect
 
 from tests.support.browser import open_page
 from tests.support.gatecast import Gatecast
-from tests.support.legs import add_legs, key_of, set_gate
+from tests.support.legs import add_feed, add_legs, key_of, set_gate
 from tests.support.wait import until
 
 Pool = asyncpg.Pool
@@ -317,14 +317,7 @@ async def test_simulated_data_is_labelled_on_every_surface(
     server: Gatecast, pool: "Pool[asyncpg.Record]", browser: Browser
 ) -> None:
     """J25: the label of a demonstration cannot be missed."""
-    await pool.execute(
-        "INSERT INTO feed (code, party, synthetic, max_silence, last_seen_at)"
-        " VALUES ('replay', 'airport', true, '1 hour', wall_now())"
-    )
-    await pool.execute(
-        "INSERT INTO leg_statement (leg_id, feed_id, as_of)"
-        " SELECT leg_id, feed_id, board_now() FROM flight_leg, feed WHERE code = 'replay'"
-    )
+    await add_feed(pool, "replay", synthetic=True)
     key = await key_of(pool, 1)
     for path in ("/board/JFK/departures", "/board/JFK/departures?lang=ar", f"/f/{key}"):
         async with open_page(browser, server.http + path, size=(1280, 720)) as watched:

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 from tests.support.browser import WatchedPage, open_page
 from tests.support.followers import end_holds
 from tests.support.gatecast import Gatecast
-from tests.support.legs import add_legs, key_of, set_gate
+from tests.support.legs import add_feed, add_legs, key_of, set_gate
 from tests.support.wait import until
 
 Pool = asyncpg.Pool
@@ -24,14 +24,7 @@ LIMITS = {"link_late": "2", "link_stale": "4", "link_down": "8", "status_interva
 async def server(dsn: str, pool: "Pool[asyncpg.Record]") -> AsyncIterator[Gatecast]:
     """Everything in one process, today's clock, an airport whose feed is alive."""
     await add_legs(pool, 3, departs_in="2 hours")
-    await pool.execute(
-        "INSERT INTO feed (code, party, max_silence, last_seen_at)"
-        " VALUES ('aodb', 'airport', '1 hour', wall_now())"
-    )
-    await pool.execute(
-        "INSERT INTO leg_statement (leg_id, feed_id, as_of)"
-        " SELECT leg_id, feed_id, board_now() FROM flight_leg, feed WHERE code = 'aodb'"
-    )
+    await add_feed(pool)
     async with Gatecast("serve", dsn=dsn, **LIMITS) as process:
         await process.ready()
         yield process

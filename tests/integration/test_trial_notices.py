@@ -7,14 +7,16 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from realtime.database import QUERIES
+from realtime.database import QUERIES, open_pool
 from realtime.sender import Notice, Outcome, Sent, Target
 from realtime.sender_fcm import FcmSender
 from realtime.sender_log import LogSender
 from realtime.settings import Settings
+from realtime.trial_notices import TrialNotices
 from tests.support.fcm import FcmDouble
-from tests.support.followers import RecordingSender, make, running
+from tests.support.followers import AT_ONCE, RecordingSender, make, running
 from tests.support.rest import World, problem
+from tests.support.roles import open_logins
 from tests.support.wait import until
 
 Pool = asyncpg.Pool
@@ -206,3 +208,16 @@ async def test_two_notifiers_share_the_work(world: World, pool: "Pool[asyncpg.Re
             assert (await outcome(world, me, place))["state"] == "sent"
     sent = [target.target for sender in senders for target, _ in sender.sent]
     assert sorted(sent) == sorted(f"ok-phone-{number}" for number in range(12))
+
+
+async def test_a_notifier_does_it_with_the_rights_of_its_login(world: World, dsn: str) -> None:
+    me, sender = await world.account(), RecordingSender(lambda *_: Sent(Outcome.GONE, "gone"))
+    await add_phone(world, me, "ok-my-phone")
+    own = await open_pool((await open_logins(dsn))["notifier"], size=4)
+    trials = TrialNotices(own, sender, AT_ONCE, "n")
+    place = await ask(world, me)
+    assert await trials.send_batch()
+    ended = await outcome(world, me, place)
+    assert [each["outcome"] for each in ended["devices"]] == ["unregistered"]
+    assert not await trials.send_batch()
+    own.terminate()

@@ -123,7 +123,11 @@ def open_delivery(row: Row) -> OpenDelivery:
 
 
 def notice_of(row: Row, leg: FlightLeg, follower: Follower, decision: Decision) -> Notice:
-    """The words for what was decided; in a replay board seconds are shorter."""
+    """The words for what was decided; in a replay board seconds are shorter.
+
+    A screen that nobody was at keeps no urgent notice back (R9), but it has shown this state: the
+    notice comes without a sound. Whatever that screen has not shown yet rings.
+    """
     catalogue = CATALOGUES.get(follower.preferences.language, CATALOGUES["en"])
     demo = row["speed"] is not None
     aware = structs.replace(follower, told=decision.known)
@@ -144,6 +148,7 @@ def notice_of(row: Row, leg: FlightLeg, follower: Follower, decision: Decision) 
         at=row["board_at"].isoformat(),
         old=old,
         new=new,
+        silent=row["shown"] >= leg.version,
     )
 
 

@@ -317,11 +317,14 @@ RETURNING d.account_id, d.leg_id, d.version
 
 -- name: load_claimed
 -- $1 worker: what it has claimed, newest first within a leg, with all that decides: the leg, the
--- clock, the feed of the change, the follower with what rang in the last 20 minutes, the devices.
+-- clock, the feed of the change, the follower with what rang in the last 20 minutes, the devices,
+-- the version that a screen of the account has shown.
 SELECT d.account_id, d.leg_id, d.version, d.seq, d.kinds, d.urgent, d.held_until, d.expires_at,
   d.due_at, d.attempts, public_state(l) AS leg, board_now() AS board_at, c.speed,
   (SELECT epoch::text FROM relay_state) AS epoch,
   coalesce(s.last_seen_at < wall_now() - 3 * s.max_silence, false) AS feed_dead,
+  coalesce((SELECT r.version FROM receipt r WHERE (r.account_id, r.leg_id)
+     = (d.account_id, d.leg_id) AND r.epoch = (SELECT epoch FROM relay_state)), 0) AS shown,
   coalesce(g.changed, '{}') AS changed, f.role, f.number, f.told, a.preferences,
   (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', k, 'at', utc(n.said_at))
      ORDER BY n.said_at), '[]') FROM delivery n, unnest(n.said) AS k

@@ -34,7 +34,7 @@ class Notice(Struct, frozen=True):
     at: str = ""  # when the fact became known
     old: str = ""
     new: str = ""
-    silent: bool = False  # another device of the account has already shown it
+    silent: bool = False  # a screen of the account has shown it, without anybody at it
 
     @property
     def tag(self) -> str:

@@ -246,8 +246,9 @@ def apns(notice: Notice, expires: str) -> messaging.APNSConfig:
         payload=messaging.APNSPayload(
             messaging.Aps(
                 alert=messaging.ApsAlert(title=notice.title, body=notice.body),
+                sound=None if notice.silent else "default",
                 mutable_content=True,
-                thread_id=notice.leg_key,
+                thread_id=notice.leg_key or None,
             )
         ),
     )

@@ -261,11 +261,21 @@ async def test_ios_gets_an_alert_that_its_app_may_reword(
             "aps": {
                 "alert": {"title": push["data"]["title"], "body": push["data"]["body"]},
                 "mutable-content": 1,
+                "sound": "default",
                 "thread-id": KEY,
             }
         },
     }
     assert not push.keys() & {"android", "webpush"}
+
+
+async def test_what_another_screen_has_shown_makes_no_sound_on_ios(
+    fcm_sender: FcmSender, fcm: FcmDouble
+) -> None:
+    await send_one(fcm_sender, target("ok", "ios"), notice(urgent=True, silent=True))
+    (push,) = await fcm.accepted()
+    assert "sound" not in push["apns"]["payload"]["aps"]
+    assert push["data"]["silent"] == "1"
 
 
 @pytest.mark.parametrize(("urgent", "urgency"), [(True, "high"), (False, "normal")])

@@ -83,3 +83,19 @@ async def test_without_firebase_the_page_says_that_it_has_to_stay_open(
         await rung(watched.page, "unset")
         await expect(watched.page.locator("dialog")).to_have_count(0)
         watched.assert_clean()
+
+
+async def test_what_another_screen_has_shown_comes_without_a_sound(
+    browser: Browser, dsn: str, key: str
+) -> None:
+    async with flight_page(browser, dsn, key, firebase_web=json.dumps(FIREBASE)) as watched:
+        page = watched.page
+        await play_google(watched)
+        await follow(page)
+        await page.get_by_role("button", name="Turn on alerts").click()
+        await rung(page, "push")
+        await push(page, leg=key, tag="a", title="It rings", id="e:90", v="90")
+        await push(page, leg=key, tag="b", title="It is silent", id="e:91", v="91", silent="1")
+        await shows(page, "It rings", "It is silent")
+        shown = {each["title"]: each["silent"] for each in await page.evaluate(NOTICES)}
+        assert shown == {"It rings": False, "It is silent": True}

@@ -21,6 +21,17 @@ from tests.support.browser_push import (
 from tests.support.legs import add_legs, key_of, set_gate
 
 Pool = asyncpg.Pool
+UNREACHABLE = (
+    "This browser cannot reach its push service. You will get alerts while this page is open."
+)
+# Milliseconds from the click that asks for alerts until the page says which way they take.
+TIMED = """() => {
+  let asked
+  document.addEventListener('click', () => { asked ??= performance.now() }, { capture: true })
+  new MutationObserver(() => {
+    if (document.querySelector('[data-rung]') !== null) window.told ??= performance.now() - asked
+  }).observe(document.body, { subtree: true, attributes: true, childList: true })
+}"""
 
 
 @pytest.fixture
@@ -67,8 +78,12 @@ async def test_a_browser_without_a_push_service_says_so_and_follows_all_the_same
             "() => { PushManager.prototype.subscribe = () => new Promise(() => {}) }"
         )
         await follow(page)
+        await page.evaluate(TIMED)
         await page.get_by_role("button", name="Turn on alerts").click()
         await rung(page, "unreachable")
+        await expect(page.locator("[data-rung]")).to_have_text(UNREACHABLE)
+        assert 10_000 <= await page.evaluate("() => window.told") <= 11_000
+        await expect(page.get_by_role("button", name="Following")).to_be_visible()
         assert await pool.fetchval("SELECT count(*) FROM follow") == 1
         assert await pool.fetchval("SELECT count(*) FROM device") == 0
         await set_gate(pool, 1, "22")

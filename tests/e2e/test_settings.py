@@ -3,74 +3,20 @@
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
-from uuid import uuid4
 
 import asyncpg
-import httpx2
 import pytest
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, expect
 
-from tests.support.browser import WatchedPage, open_page
+from tests.support.browser import open_page
 from tests.support.browser_push import FIREBASE, PATIENCE, play_google, push, rung, shows
-from tests.support.fcm import FcmDouble
 from tests.support.gatecast import Gatecast
-from tests.support.legs import add_legs, key_of
+from tests.support.settings_page import PHONE, Settings, add_phone, sending, settings_page
 
 Pool = asyncpg.Pool
-PHONE = (390, 844)
-KEPT = "credential => localStorage.setItem('gatecast.credential', credential)"
 TITLES = {"es": "Vuelos y avisos", "ar": "الرحلات والتنبيهات"}
 LATIN = re.compile(r"[A-Za-z]{3,}")
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
-@dataclass
-class Settings:
-    """The page of an account that follows two flights, and its server."""
-
-    server: Gatecast
-    watched: WatchedPage
-    http: httpx2.AsyncClient
-
-    @property
-    def page(self) -> Page:
-        return self.watched.page
-
-    async def wishes(self) -> dict[str, Any]:
-        answer = await self.http.get("/api/me/preferences")
-        assert answer.status_code == 200, answer.text
-        held: dict[str, Any] = answer.json()
-        return held
-
-    async def is_saved(self) -> None:
-        await expect(self.page.get_by_role("status").filter(has_text="Saved")).to_be_attached()
-
-    def kind(self, words: str) -> Locator:
-        return self.page.get_by_role("switch", name=words)
-
-
-@asynccontextmanager
-async def settings_page(
-    browser: Browser, pool: "Pool[asyncpg.Record]", server: Gatecast
-) -> AsyncIterator[Settings]:
-    await add_legs(pool, 2, departs_in="5 hours")
-    keys = [await key_of(pool, number) for number in (1, 2)]
-    async with server:
-        await server.ready()
-        async with httpx2.AsyncClient(base_url=server.http, trust_env=False) as http:
-            credential = (await http.post("/api/accounts")).json()["credential"]
-            http.headers["Authorization"] = f"Bearer {credential}"
-            for key in keys:
-                assert (await http.put(f"/api/me/follows/{key}")).status_code == 200
-            async with open_page(browser, server.http, size=PHONE) as watched:
-                await watched.page.evaluate(KEPT, credential)
-                await watched.page.goto(f"{server.http}/me")
-                yield Settings(server, watched, http)
 
 
 @pytest.fixture
@@ -244,32 +190,13 @@ async def test_settings_that_do_not_load_can_be_asked_for_again(settings: Settin
     await expect(page.get_by_role("group", name="Tell me about")).to_be_visible(timeout=PATIENCE)
 
 
-@asynccontextmanager
-async def pushing(
-    browser: Browser, dsn: str, pool: "Pool[asyncpg.Record]", **settings: str
-) -> AsyncIterator[tuple[Settings, FcmDouble]]:
-    """The page of an account whose server sends by the FCM double."""
-    with TemporaryDirectory() as folder:
-        account = Path(folder) / "account.json"
-        async with FcmDouble() as fcm:
-            account.write_text(json.dumps(fcm.service_account), "utf-8")
-            known = {"fcm_credentials": str(account), "fcm_url": fcm.base_url, **settings}
-            server = Gatecast("serve", dsn=dsn, **known)
-            server.add_environment(fcm.environment)
-            async with settings_page(browser, pool, server) as opened:
-                yield opened, fcm
-
-
-async def add_phone(settings: Settings, target: str, platform: str) -> None:
-    device = {"platform": platform, "kind": "fid", "target": target}
-    answer = await settings.http.put(f"/api/me/devices/{uuid4()}", json=device)
-    assert answer.status_code == 200, answer.text
-
-
 async def test_a_test_alert_goes_the_real_way_and_the_page_says_how_it_ended(
     browser: Browser, dsn: str, pool: "Pool[asyncpg.Record]"
 ) -> None:
-    async with pushing(browser, dsn, pool, firebase_web=json.dumps(FIREBASE)) as (settings, fcm):
+    async with (
+        sending(dsn, firebase_web=json.dumps(FIREBASE)) as (server, fcm),
+        settings_page(browser, pool, server) as settings,
+    ):
         page = settings.page
         installed = await play_google(settings.watched)
         await settings.watched.context.grant_permissions(["notifications"])

@@ -152,3 +152,16 @@ async def cancel(pool: "Pool[asyncpg.Record]", leg_id: int) -> None:
 
 async def reinstate(pool: "Pool[asyncpg.Record]", leg_id: int) -> None:
     await pool.execute("UPDATE flight_leg SET irregularity = 'none' WHERE leg_id = $1", leg_id)
+
+
+async def finish_held(pool: "Pool[asyncpg.Record]", within: float = 15) -> None:
+    """On a server whose relay and notifier run: let holds end, and wait until all has ended."""
+
+    async def ended() -> bool:
+        await pool.execute(
+            "UPDATE delivery SET held_until = board_now() WHERE held_until > board_now()"
+        )
+        told = "SELECT NOT EXISTS (SELECT FROM unsequenced())"
+        return bool(await pool.fetchval(told)) and await at_rest(pool)
+
+    await until(ended, within=within, what="every delivery has ended")

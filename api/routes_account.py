@@ -7,6 +7,7 @@ from api.deliveries import list_changes, list_deliveries
 from api.devices import delete_device, list_devices, put_device
 from api.endpoint import Operation
 from api.follows import delete_follow, list_follows, post_follow, put_follow
+from api.notice_preview import read_preview
 from api.preferences import put_preferences, read_account, read_preferences
 from api.receipts import post_receipt
 from api.schemas_account import (
@@ -27,7 +28,9 @@ from api.schemas_account import (
     FollowView,
     LinkCode,
     LinkPost,
+    NoticePreview,
     PreferencesView,
+    PreviewQuery,
     ReceiptPost,
     Settled,
     TestNotice,
@@ -92,6 +95,11 @@ ACCOUNT_OPERATIONS: tuple[Operation, ...] = (
     Operation(
         method="DELETE", path="/api/me/follows/{leg_key}", call=delete_follow, signed_in=True,
         summary="Follow a leg no longer", answers={204: None, 308: None}, errors=(400,),
+    ),
+    Operation(
+        method="GET", path="/api/me/follows/{leg_key}/preview", call=read_preview, signed_in=True,
+        summary="The words of the notice of a further delay, before it is sent",
+        query=PreviewQuery, answers={200: NoticePreview, 308: None}, errors=(404, 409),
     ),
     Operation(
         method="GET", path="/api/me/devices", call=list_devices, signed_in=True,

@@ -191,6 +191,21 @@ class TestNotices(Struct, frozen=True):
     items: list[TestNotice]
 
 
+class PreviewQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much later the flight will be; without it the delay step of the account."""
+
+    minutes: Annotated[int, Meta(ge=1, le=1440, description="Minutes")] | None = None
+
+
+class NoticePreview(Struct, frozen=True):
+    """What would be pushed for a further delay of a followed leg, word by word."""
+
+    kind: str
+    minutes: int
+    title: str
+    body: str
+
+
 class ChangesQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What came after a position."""
 

@@ -37,6 +37,7 @@ async def test_a_delay_step_is_kept_over_a_reload(settings: Settings) -> None:
         await more.click()
         await expect(minutes).to_have_text(expected)
     await settings.is_saved()
+    await expect(page.locator("figure")).to_contain_text("B6 2: 30 min late")
     assert (await settings.wishes())["delay_step"] == 30
     await page.reload()
     await expect(minutes).to_have_text("30 min", timeout=PATIENCE)
@@ -49,7 +50,7 @@ async def test_the_step_stops_at_an_hour_and_keeps_the_focus(settings: Settings)
     await more.focus(timeout=PATIENCE)
     for _ in range(12):
         await page.keyboard.press("Enter")
-    await expect(page.get_by_text("60 min")).to_be_visible()
+    await expect(page.get_by_text("60 min", exact=True)).to_be_visible()
     await expect(more).to_have_attribute("aria-disabled", "true")
     await expect(more).to_be_focused()
     await settings.is_saved()
@@ -141,7 +142,7 @@ async def test_what_a_server_that_is_away_did_not_take_is_said_and_goes_back(
         await more.click()
     away = "Not saved: there is no connection to the server."
     await expect(page.get_by_role("alert")).to_have_text(away, timeout=PATIENCE)
-    await expect(page.get_by_text("20 min")).to_be_visible()
+    await expect(page.get_by_text("20 min", exact=True)).to_be_visible()
     await page.get_by_role("button", name="Stop following B6 1").click()
     await expect(page.get_by_role("alert").filter(has_text=away)).to_have_count(2)
     await expect(page.get_by_role("listitem")).to_have_count(2)
@@ -160,7 +161,12 @@ async def test_the_page_speaks_the_language_of_the_alerts(
     assert await page.evaluate(OVERFLOW) == 0
     await page.reload()
     await expect(page.get_by_role("listitem").first.locator("small")).to_be_visible()
-    words = await page.locator("main").inner_text()
+    preview = page.locator("figure p")
+    await expect(preview).to_contain_text("15", timeout=PATIENCE)
+    # What is pushed names places as the feeds do.
+    pushed, words = await preview.inner_text(), await page.locator("main").inner_text()
+    assert pushed in words
+    words = words.replace(pushed, "")
     if language == "ar":
         assert LATIN.findall(words.replace("English", "").replace("Español", "")) == []
     await page.get_by_role("link").first.click()

@@ -58,6 +58,7 @@ async def test_all_that_rest_offers_works_with_the_rights_of_its_login(
             ("GET", "/me/preferences", None),
             ("POST", "/me/token", None),
             ("PUT", f"/me/follows/{key}", None),
+            ("GET", f"/me/follows/{key}/preview", None),
             ("PUT", device, {"platform": "android", "kind": "fid", "target": target}),
             ("POST", "/me/receipts", displayed),
             ("GET", "/me/deliveries", None),

@@ -1,3 +1,4 @@
+import type { ReactNode } from 'react'
 import shared from '../../components/passenger.module.css'
 import { useAlerts } from '../../hooks/alerts'
 import styles from './me.module.css'
@@ -31,7 +32,7 @@ function Told({ trial }: { trial: Trial }) {
 }
 
 /** Whether alerts reach this browser, the switch for it where the browser has not been asked, and the proof. */
-export function DeviceCard() {
+export function DeviceCard({ children }: { children: ReactNode }) {
   const { say } = useWords()
   const { rung, askable, asking, turnOn } = useAlerts()
   const { trial, ask } = useTest()
@@ -45,6 +46,7 @@ export function DeviceCard() {
             {say(asking ? 'me.asking' : 'me.turn_on')}
           </button>
         )}
+        {children}
         <button type="button" className={styles.second} aria-busy={trial.state === 'asking'} onClick={ask}>
           {say('me.test.ask')}
         </button>

@@ -9,6 +9,8 @@ import { FOLLOWS } from '../../rest/queries'
 import { DeviceCard } from './DeviceCard'
 import { Kinds, QuietHours, Speech } from './ChoiceCards'
 import { Followed } from './Followed'
+import { Preview } from './Preview'
+import { groupOn } from './choices'
 import styles from './me.module.css'
 import { reasonOf } from './reason'
 import { type Saving, useSettings } from './useSettings'
@@ -77,7 +79,9 @@ function Mine() {
         <Frame>
           <Title />
           <Follows />
-          <DeviceCard />
+          <DeviceCard>
+            {groupOn(wishes.kinds, 'time') && <Preview wishes={wishes} settled={saving.state !== 'saving'} />}
+          </DeviceCard>
           <Kinds wishes={wishes} choose={choose} />
           <QuietHours wishes={wishes} choose={choose} />
           <Speech wishes={wishes} choose={choose} />

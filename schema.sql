@@ -664,6 +664,12 @@ CREATE TABLE delivery (                             -- one significant change fo
 CREATE INDEX delivery_due ON delivery (urgent DESC, due_at) WHERE state IN ('held','pending');
 CREATE INDEX delivery_lease ON delivery (lease_until) WHERE state = 'claimed';
 
+CREATE TABLE cancellation_ruling (                  -- the operator on cancellations of an airport
+  airport text        PRIMARY KEY REFERENCES airport,
+  tell    boolean     NOT NULL,                     -- false: nobody is told of them
+  since   timestamptz NOT NULL,                     -- board time, as `until`: of the cancellations
+  until   timestamptz NOT NULL);
+
 -- Feeds over HTTP ---------------------------------------------------------------------------------
 
 CREATE TABLE api_key (                              -- lets its bearer speak as one feed

@@ -24,7 +24,13 @@ from api.reweighing import Reweighing
 from api.serving import Process
 from api.upkeep import Upkeep
 from realtime.account_watch import AccountWatch
-from realtime.app import Readiness, node_readings, node_routes, operations_routes
+from realtime.app import (
+    Readiness,
+    node_readings,
+    node_routes,
+    notifier_readings,
+    operations_routes,
+)
 from realtime.bus_log import LogBus
 from realtime.bus_rabbitmq import RabbitBus
 from realtime.change_log import ChangeLog
@@ -164,7 +170,9 @@ async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket)
         sockets = sockets_of(settings, node, receipts)
         readiness = Readiness({"node": node.not_ready})
         parts.append(("accounts", AccountWatch(pool, sockets)))
-        operations = operations_routes(readiness, node_readings(node, sockets))
+        readings = node_readings(node, sockets)
+        readings.add(notifier_readings(notifier))
+        operations = operations_routes(readiness, readings)
         ingest = Ingest(engine, relay.wake)
         api = Api(open_sessions(engine), Tokens(settings.secret), settings, ingest, receipts.settle)
         app = rest_application(api, [*node_routes(sockets), *operations])

@@ -294,6 +294,17 @@ class Follow(Base):
     told: Mapped[dict[str, Any]] = mapped_column(server_default=FetchedValue())
 
 
+class CancellationRuling(Base):
+    """An operator's word on the cancellations of an airport."""
+
+    __tablename__ = "cancellation_ruling"
+
+    airport: Mapped[str] = mapped_column(ForeignKey("airport.iata"), primary_key=True)
+    tell: Mapped[bool]
+    since: Mapped[datetime]
+    until: Mapped[datetime]
+
+
 # Written by the push server; REST reads these columns of them.
 DELIVERY = table(
     "delivery", column("account_id", Uuid), column("leg_id", BigInteger), column("seq", BigInteger),

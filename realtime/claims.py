@@ -14,6 +14,7 @@ from realtime.flight import FlightLeg
 from realtime.follower import Follower, Preferences, Rung, Told
 from realtime.notice_catalogues import CATALOGUES
 from realtime.notice_change import before_of
+from realtime.notice_guard import Doubt
 from realtime.notice_rules import Decision, OpenDelivery, decide, told_after
 from realtime.notice_text import old_and_new, text
 from realtime.sender import Notice, Outcome, Sent, Target
@@ -71,14 +72,19 @@ class DeviceNote(Struct, frozen=True):
     dead_reason: str | None = None
 
 
-def judge(rows: Sequence[Row]) -> tuple[Claim | None, list[Result]]:
-    """Decide anew on what was claimed of one follower and leg, newest first, as things are now."""
+def judge(rows: Sequence[Row], doubt: Doubt | None = None) -> tuple[Claim | None, list[Result]]:
+    """Decide anew on what was claimed of one follower and leg, newest first, as things are now.
+
+    `doubt`: the leg is said to be cancelled and that is not credible yet, so all of it waits.
+    """
     row = rows[0]
     if row["role"] is None:
         return None, [result(each, "suppressed", "not followed any more") for each in rows]
     leg, follower = LEG.decode(row["leg"]), follower_of(row)
     if leg.hidden:
         return None, [result(each, "superseded", "not shown any more") for each in rows]
+    if doubt is not None:
+        return None, [doubted(each, doubt) for each in rows]
     decision = decide([open_delivery(each) for each in rows], leg, follower, row["board_at"])
     by_version = {each["version"]: each for each in rows}
     ends = [result(by_version[one.version], one.state, one.reason) for one in decision.ends]
@@ -158,6 +164,13 @@ def result(
     return Result(
         row["account_id"], row["leg_id"], row["version"], state, reason, retry_in, None, said
     )
+
+
+def doubted(row: Row, doubt: Doubt) -> Result:
+    """Held until there may be a second word, or over by then."""
+    if doubt.until >= row["expires_at"]:
+        return result(row, "expired", doubt.reason)
+    return structs.replace(result(row, "held", doubt.reason), held_until=doubt.until)
 
 
 def results_of(claim: Claim, answers: Sequence[Sent]) -> list[Result]:

@@ -34,6 +34,7 @@ from realtime.claims import (
     results_of,
 )
 from realtime.database import DATABASE_AWAY, QUERIES
+from realtime.doubts import Doubts
 from realtime.flight import Change
 from realtime.follower import TOLD_FIELDS
 from realtime.notice_change import Significance, significance
@@ -64,6 +65,7 @@ class Notifier:
         self.sender = sender
         self.settings = settings
         self.worker = f"{name}-{secrets.token_hex(4)}"
+        self.doubts = Doubts(pool)
         self.enqueued = 0
         self.ended: Counter[str] = Counter()
         self.away: dict[str, str] = {}
@@ -178,8 +180,9 @@ class Notifier:
         rows = await self.pool.fetch(QUERIES["load_claimed"], self.worker)
         claims: list[Claim] = []
         results: list[Result] = []
-        for _, group in groupby(rows, lambda row: (row["account_id"], row["leg_id"])):
-            claim, settled = judge(list(group))
+        doubts = await self.doubts.of(rows)
+        for (_, leg_id), group in groupby(rows, lambda row: (row["account_id"], row["leg_id"])):
+            claim, settled = judge(list(group), doubts.get(leg_id))
             claims += [claim] if claim is not None else []
             results += settled
         sends = [(target, claim.notice) for claim in claims for target in claim.targets]

@@ -319,6 +319,46 @@ WINDOW one AS (PARTITION BY d.account_id, d.leg_id)
 ORDER BY bool_or(d.urgent) OVER one DESC, min(d.due_at) OVER one, d.account_id, d.leg_id,
   d.version DESC
 
+-- name: cancellations
+-- $1 legs, $2 seconds of board time: those that a feed cancelled so lately, their airports, and
+-- whether it has said so again since or another feed says so too.
+SELECT l.leg_id, c.at, ARRAY[l.dep_airport, l.arr_airport] AS airports, EXISTS (
+    SELECT FROM leg_statement s JOIN feed f USING (feed_id)
+    WHERE s.leg_id = l.leg_id AND f.enabled
+      AND s.fields #>> '{irregularity,0}' IN ('cancelled','not_operating')
+      AND (f.code <> c.feed OR (s.fields #>> '{irregularity,1}')::timestamptz > c.source_ts)
+  ) AS confirmed
+FROM flight_leg l CROSS JOIN LATERAL (
+  SELECT at, feed, source_ts FROM leg_change g WHERE g.leg_id = l.leg_id
+    AND g.changed #>> '{irregularity,1}' IN ('cancelled','not_operating')
+  ORDER BY version DESC LIMIT 1) c
+WHERE l.leg_id = ANY ($1::bigint[]) AND l.irregularity IN ('cancelled','not_operating')
+  AND c.at > board_now() - make_interval(secs => $2) AND c.feed <> 'operator'
+
+-- name: crowds
+-- $1 airports, $2 seconds of board time: of each the legs of the next day, when feeds cancelled some
+-- of them in this time, and what the operator has ruled.
+WITH near AS (
+  SELECT dep_airport AS airport, leg_id, irregularity FROM flight_leg
+  WHERE dep_airport = ANY ($1::text[]) AND NOT hidden
+    AND best_dep > board_now() - make_interval(secs => $2)
+    AND best_dep <= board_now() + interval '1 day'
+  UNION ALL
+  SELECT arr_airport, leg_id, irregularity FROM flight_leg
+  WHERE arr_airport = ANY ($1::text[]) AND NOT hidden
+    AND best_arr > board_now() - make_interval(secs => $2)
+    AND best_arr <= board_now() + interval '1 day')
+SELECT n.airport, count(*) AS upcoming,
+  coalesce(array_agg(c.at ORDER BY c.at) FILTER (WHERE c.at IS NOT NULL), '{}') AS cancelled,
+  r.tell, r.since, r.until
+FROM near n LEFT JOIN LATERAL (
+  SELECT at FROM leg_change g WHERE n.irregularity IN ('cancelled','not_operating')
+    AND g.leg_id = n.leg_id AND g.changed #>> '{irregularity,1}' IN ('cancelled','not_operating')
+    AND g.at > board_now() - make_interval(secs => $2) AND g.feed <> 'operator'
+  ORDER BY version DESC LIMIT 1) c ON true
+LEFT JOIN cancellation_ruling r USING (airport)
+GROUP BY n.airport, r.tell, r.since, r.until
+
 -- name: record
 -- $1 worker, $2 results as JSON: the end of each delivery that is still this worker's, or when it is
 -- to be claimed again: in so many wall seconds, or at a board time. Those written down.

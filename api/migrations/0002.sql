@@ -150,3 +150,11 @@ CREATE TABLE account_link (                         -- carries an account to ano
   attempts    smallint NOT NULL DEFAULT 0,
   used_at     timestamptz);
 CREATE INDEX account_link_account ON account_link (account_id);
+
+-- Doubted cancellations -------------------------------------------------------------------------
+
+CREATE TABLE cancellation_ruling (                  -- the operator on cancellations of an airport
+  airport text        PRIMARY KEY REFERENCES airport,
+  tell    boolean     NOT NULL,                     -- false: nobody is told of them
+  since   timestamptz NOT NULL,                     -- board time, as `until`: of the cancellations
+  until   timestamptz NOT NULL);

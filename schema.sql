@@ -146,6 +146,8 @@ CREATE TABLE flight_leg (
 CREATE INDEX leg_dep_board ON flight_leg (dep_airport, best_dep) WHERE NOT hidden;
 CREATE INDEX leg_arr_board ON flight_leg (arr_airport, best_arr) WHERE NOT hidden;
 CREATE INDEX leg_number ON flight_leg (airline, flight_no, origin_date);
+CREATE INDEX leg_aircraft ON flight_leg (registration, std) WHERE registration IS NOT NULL;
+CREATE INDEX leg_desks ON flight_leg (check_in_close_at) WHERE check_in_close_at IS NOT NULL;
 
 CREATE TABLE code_share (                           -- search index over flight_leg.codeshares
   leg_id    bigint NOT NULL REFERENCES flight_leg ON DELETE CASCADE,
@@ -216,6 +218,16 @@ CREATE FUNCTION public_state(l flight_leg) RETURNS jsonb LANGUAGE sql STABLE
     'belts', nullif(to_jsonb(l.belts), '[]'), 'belts_was', nullif(to_jsonb(l.belts_was), '[]'),
     'belts_at', utc(l.belts_at), 'first_bag_at', utc(l.first_bag_at),
     'last_bag_at', utc(l.last_bag_at)));
+
+-- The leg that brings the aircraft of a leg, as far as feeds tell registrations.
+CREATE FUNCTION inbound_of(l flight_leg) RETURNS SETOF flight_leg LANGUAGE sql STABLE
+BEGIN ATOMIC
+  SELECT i.* FROM flight_leg i
+  WHERE i.registration = l.registration AND i.arr_airport = l.dep_airport AND NOT i.hidden
+    AND i.std < l.std AND i.std > l.std - interval '1 day' AND i.sta < l.std
+    AND i.irregularity NOT IN ('cancelled','not_operating')
+  ORDER BY i.std DESC LIMIT 1;
+END;
 
 CREATE FUNCTION state_diff(before jsonb, after jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE
   RETURN (SELECT coalesce(jsonb_object_agg(field, jsonb_build_array(before -> field, after -> field)), '{}')
@@ -624,7 +636,7 @@ CREATE TABLE follow (
   role       text   NOT NULL DEFAULT 'passenger' CHECK (role IN ('passenger','pick_up')),
   number     text   NOT NULL DEFAULT '',            -- what was searched: EI5009; '' = the leg's own
   kinds      text[] NOT NULL DEFAULT
-    '{cancelled,reinstated,diverted,returned_to_gate,air_return,schedule_change,delay,early,terminal_changed,gate_changed,boarding,final_call,boarding_suspended,belt_assigned,belt_changed}',
+    '{cancelled,reinstated,diverted,returned_to_gate,air_return,schedule_change,delay,early,terminal_changed,gate_changed,boarding,final_call,boarding_suspended,belt_assigned,belt_changed,inbound_late,connection_risk}',
   told       jsonb  NOT NULL DEFAULT '{}',          -- of the leg's public state what they know, with
                                                     -- its version
   PRIMARY KEY (account_id, leg_id));
@@ -642,8 +654,8 @@ CREATE TABLE receipt (                              -- what an account displayed
 CREATE TABLE delivery (                             -- one significant change for one follower
   account_id  uuid    NOT NULL REFERENCES account ON DELETE CASCADE,
   leg_id      bigint  NOT NULL REFERENCES flight_leg ON DELETE CASCADE,
-  version     bigint  NOT NULL,
-  seq         bigint  NOT NULL,
+  version     bigint  NOT NULL,                     -- of the leg; below zero: -seq of what else
+  seq         bigint  NOT NULL,                     -- called for it, time or another leg
   kinds       text[]  NOT NULL,
   urgent      boolean NOT NULL,
   held_until  timestamptz,                          -- board time

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw, Struct, structs
 
 from realtime.flight import FlightLeg
-from realtime.follower import Follower, Preferences, Rung, Told
+from realtime.follower import Beside, Follower, Preferences, Rung, Told
 from realtime.notice_catalogues import CATALOGUES
 from realtime.notice_change import before_of
 from realtime.notice_guard import Doubt
@@ -112,6 +112,7 @@ def follower_of(row: Row) -> Follower:
         preferences=PREFERENCES.decode(row["preferences"]),
         told=TOLD.decode(row["told"]),
         rung=RUNG.decode(row["rung"]),
+        beside=Beside(*(row[name] and LEG.decode(row[name]) for name in ("inbound", "onward"))),
     )
 
 
@@ -140,7 +141,7 @@ def notice_of(row: Row, leg: FlightLeg, follower: Follower, decision: Decision) 
     return Notice(
         id=f"{row['epoch']}:{row['seq']}",
         leg_key=leg.key,
-        version=leg.version,
+        version=leg.version if row["version"] > 0 else 0,
         kinds=decision.kinds,
         title=title,
         body=body,

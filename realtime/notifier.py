@@ -38,6 +38,7 @@ from realtime.doubts import Doubts
 from realtime.flight import Change
 from realtime.follower import TOLD_FIELDS
 from realtime.notice_change import Significance, significance
+from realtime.occasions import enqueue_occasions
 from realtime.sender import Sender
 from realtime.settings import Settings
 
@@ -142,6 +143,8 @@ class Notifier:
             if found is not None:
                 added += await self._enqueue_change(session, epoch, change, found)
             end = change.seq
+        done = [change for change in changes if change.seq <= end]
+        added += await enqueue_occasions(session, done, self.settings.grace)
         self.enqueued += added
         return end
 

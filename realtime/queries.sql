@@ -187,7 +187,7 @@ WITH covered AS (
   SELECT d.account_id, d.leg_id, d.version FROM delivery d JOIN receipt r USING (account_id, leg_id)
   WHERE d.account_id = $1::text::uuid AND d.leg_id = ANY ($2::bigint[])
     AND d.state IN ('held','pending','claimed')
-    AND d.version <= CASE WHEN d.urgent THEN r.attentive_version ELSE r.version END
+    AND d.version > 0 AND d.version <= CASE WHEN d.urgent THEN r.attentive_version ELSE r.version END
   ORDER BY d.account_id, d.leg_id, d.version FOR UPDATE OF d),
 settled AS (
   UPDATE delivery d SET state = 'seen', reason = 'receipt', done_at = wall_now(),
@@ -252,6 +252,38 @@ told AS (
       AND o.leg_id = f.leg_id AND o.state IN ('held','pending','claimed') AND o.urgent))
 SELECT count(*) FROM added
 
+-- name: enqueue_occasion
+-- $1 leg, $2 seq of what calls for it, $3 kind, $4 held until, $5 expires at, $6 wall commit, $7
+-- grace: one delivery for each follower who wants it and has not had it. Rows added.
+WITH added AS (
+  INSERT INTO delivery (account_id, leg_id, version, seq, kinds, urgent, held_until, expires_at,
+    due_at, state)
+  SELECT f.account_id, f.leg_id, -$2::bigint, $2, ARRAY[$3::text], false, $4, $5,
+    $6::timestamptz + make_interval(secs => $7),
+    CASE WHEN $4 > board_now() THEN 'held' ELSE 'pending' END
+  FROM follow f JOIN account a USING (account_id)
+  WHERE f.leg_id = $1 AND $3 = ANY (f.kinds) AND f.role = 'passenger' AND NOT EXISTS (
+    SELECT FROM delivery d WHERE d.account_id = f.account_id AND d.leg_id = f.leg_id
+      AND $3 = ANY (d.kinds) AND d.state <> 'superseded')
+  ORDER BY f.account_id FOR KEY SHARE OF a
+  ON CONFLICT DO NOTHING RETURNING 1)
+SELECT count(*) FROM added
+
+-- name: closing_desks
+-- $1 board minute, $2 seconds: legs whose check-in closes within so many.
+SELECT leg_id, check_in_close_at FROM flight_leg
+WHERE check_in_close_at > greatest($1, board_now())
+  AND check_in_close_at <= $1 + make_interval(secs => $2)
+  AND NOT hidden AND irregularity NOT IN ('cancelled','not_operating') AND atd IS NULL
+
+-- name: next_of_aircraft
+-- $1 legs: of each the one for which it brings the aircraft, as both are now.
+SELECT i.leg_id AS inbound_id, public_state(i) AS inbound, o.leg_id, public_state(o) AS leg
+FROM flight_leg i JOIN flight_leg o ON o.registration = i.registration
+  AND o.dep_airport = i.arr_airport AND o.std > i.sta AND o.std < i.std + interval '1 day'
+WHERE i.leg_id = ANY ($1::bigint[])
+  AND i.leg_id = (SELECT leg_id FROM inbound_of(o)) AND NOT o.hidden
+
 -- name: erased_accounts
 -- $1 accounts: those of them that are no more.
 SELECT coalesce(array_agg(id), '{}') FROM unnest($1::text[]) AS id
@@ -297,16 +329,26 @@ RETURNING d.account_id, d.leg_id, d.version
 
 -- name: load_claimed
 -- $1 worker: what it has claimed, newest first within a leg, with all that decides: the leg, the
--- clock, the feed of the change, the follower with what rang in the last 20 minutes, the devices.
+-- clock, the feed of the change, the follower with what rang in the last 20 minutes or is said once,
+-- the devices, the legs that bear on this one.
 SELECT d.account_id, d.leg_id, d.version, d.seq, d.kinds, d.urgent, d.held_until, d.expires_at,
   d.due_at, d.attempts, public_state(l) AS leg, board_now() AS board_at, c.speed,
   (SELECT epoch::text FROM relay_state) AS epoch,
   coalesce(s.last_seen_at < wall_now() - 3 * s.max_silence, false) AS feed_dead,
-  coalesce(g.changed, '{}') AS changed, f.role, f.number, f.told, a.preferences,
+  CASE WHEN d.version > 0 THEN coalesce(g.changed, '{}') ELSE '{}' END AS changed,
+  CASE WHEN 'inbound_late' = ANY (d.kinds) THEN
+    (SELECT public_state(i) FROM inbound_of(l) i) END AS inbound,
+  CASE WHEN 'connection_risk' = ANY (d.kinds) THEN (
+    SELECT public_state(o) FROM follow h JOIN flight_leg o USING (leg_id)
+    WHERE h.account_id = d.account_id AND h.role = 'passenger' AND o.dep_airport = l.arr_airport
+      AND o.std > l.std AND o.std < l.sta + interval '12 hours' AND o.sta > l.sta
+    ORDER BY o.std LIMIT 1) END AS onward,
+  f.role, f.number, f.told, a.preferences,
   (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', k, 'at', utc(n.said_at))
      ORDER BY n.said_at), '[]') FROM delivery n, unnest(n.said) AS k
    WHERE (n.account_id, n.leg_id) = (d.account_id, d.leg_id)
-     AND n.said_at > board_now() - interval '20 minutes') AS rung,
+     AND (n.said_at > board_now() - interval '20 minutes'
+       OR n.said && '{inbound_late,connection_risk,check_in_closing}')) AS rung,
   (SELECT coalesce(jsonb_agg(jsonb_build_object('device_id', v.device_id, 'platform', v.platform,
      'kind', v.kind, 'target', v.target) ORDER BY v.created_at), '[]')
    FROM device v WHERE v.account_id = d.account_id AND v.dead_at IS NULL) AS targets

@@ -21,7 +21,7 @@ class Notice(Struct, frozen=True):
 
     id: str
     leg_key: str
-    version: int
+    version: int  # of the leg that shows it; 0: none does
     kinds: tuple[str, ...]
     title: str
     body: str

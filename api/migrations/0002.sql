@@ -128,7 +128,7 @@ ALTER TABLE follow
   ADD COLUMN role   text   NOT NULL DEFAULT 'passenger' CHECK (role IN ('passenger','pick_up')),
   ADD COLUMN number text   NOT NULL DEFAULT '',
   ADD COLUMN kinds  text[] NOT NULL DEFAULT
-    '{cancelled,reinstated,diverted,returned_to_gate,air_return,schedule_change,delay,early,terminal_changed,gate_changed,boarding,final_call,boarding_suspended,belt_assigned,belt_changed}',
+    '{cancelled,reinstated,diverted,returned_to_gate,air_return,schedule_change,delay,early,terminal_changed,gate_changed,boarding,final_call,boarding_suspended,belt_assigned,belt_changed,inbound_late,connection_risk}',
   ADD COLUMN told   jsonb  NOT NULL DEFAULT '{}';
 ALTER TABLE delivery
   ADD COLUMN said    text[] NOT NULL DEFAULT '{}',
@@ -158,3 +158,18 @@ CREATE TABLE cancellation_ruling (                  -- the operator on cancellat
   tell    boolean     NOT NULL,                     -- false: nobody is told of them
   since   timestamptz NOT NULL,                     -- board time, as `until`: of the cancellations
   until   timestamptz NOT NULL);
+
+-- Notices that no change of their leg calls for ---------------------------------------------------
+
+CREATE INDEX leg_aircraft ON flight_leg (registration, std) WHERE registration IS NOT NULL;
+CREATE INDEX leg_desks ON flight_leg (check_in_close_at) WHERE check_in_close_at IS NOT NULL;
+
+-- The leg that brings the aircraft of a leg, as far as feeds tell registrations.
+CREATE FUNCTION inbound_of(l flight_leg) RETURNS SETOF flight_leg LANGUAGE sql STABLE
+BEGIN ATOMIC
+  SELECT i.* FROM flight_leg i
+  WHERE i.registration = l.registration AND i.arr_airport = l.dep_airport AND NOT i.hidden
+    AND i.std < l.std AND i.std > l.std - interval '1 day' AND i.sta < l.std
+    AND i.irregularity NOT IN ('cancelled','not_operating')
+  ORDER BY i.std DESC LIMIT 1;
+END;

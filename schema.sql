@@ -675,6 +675,7 @@ CREATE TABLE delivery (                             -- one significant change fo
   CHECK ((state IN ('held','pending','claimed')) = (done_at IS NULL))) WITH (fillfactor = 80);
 CREATE INDEX delivery_due ON delivery (urgent DESC, due_at) WHERE state IN ('held','pending');
 CREATE INDEX delivery_lease ON delivery (lease_until) WHERE state = 'claimed';
+CREATE INDEX delivery_age ON delivery (due_at);
 
 CREATE TABLE cancellation_ruling (                  -- the operator on cancellations of an airport
   airport text        PRIMARY KEY REFERENCES airport,

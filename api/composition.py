@@ -20,6 +20,7 @@ from api.pages import served_build
 from api.postgres_binaries import EmbeddedPostgresError
 from api.replay import Plan, Replay, ReplayEnd
 from api.replay_progress import ReplayProgress
+from api.retention import Retention
 from api.reweighing import Reweighing
 from api.serving import Process
 from api.upkeep import Upkeep
@@ -158,7 +159,12 @@ async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket)
         relay, node = relay_of(pool, log, bus), Node(pool, bus, settings, served_build())
         notifier = Notifier(pool, bus, sender, settings)
         parts += [("relay", relay), ("node", node), ("notifier", notifier)]
-        parts.append(("upkeep", Upkeep(pool, Reweighing(engine, relay.wake).turn)))
+        parts.append(
+            (
+                "upkeep",
+                Upkeep(pool, Reweighing(engine, relay.wake).turn, Retention(pool, settings).turn),
+            )
+        )
         if plan is not None:
             replay = Replay(pool, Ingest(engine, relay.wake), plan, again=again)
             parts += [("replay", replay), ("links", Links(settings, replay, engine))]
@@ -197,7 +203,7 @@ async def serve_api(settings: Settings, bound: socket.socket) -> None:
             Receipts(pool).settle,
         )
         app = rest_application(api, operations_routes(readiness, Readings()))
-        upkeep = Upkeep(pool, Reweighing(engine, lambda: None).turn)
+        upkeep = Upkeep(pool, Reweighing(engine, lambda: None).turn, Retention(pool, settings).turn)
         await Process(settings, readiness, [("upkeep", upkeep)], app).run(bound)
 
 

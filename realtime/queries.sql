@@ -114,6 +114,70 @@ UPDATE feed f SET silent = NOT silent WHERE CASE
 -- A feed that repeats what it said a day ago says it anew.
 DELETE FROM feed_message WHERE received_at < wall_now() - interval '1 day'
 
+-- name: forget_deliveries
+-- $1 days, $2 rows at once: what was due longer ago, whatever became of it. Rows deleted.
+WITH old AS (
+  SELECT account_id, leg_id, version FROM delivery
+  WHERE due_at < (SELECT wall_now()) - make_interval(secs => $1::float8 * 86400)
+  ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED),
+gone AS (
+  DELETE FROM delivery d USING old o
+  WHERE (d.account_id, d.leg_id, d.version) = (o.account_id, o.leg_id, o.version) RETURNING 1)
+SELECT count(*) FROM gone
+
+-- name: forget_receipts
+-- $1 days, $2 rows at once: of legs that ended longer ago, in board time. Rows deleted.
+WITH old AS (
+  SELECT r.account_id, r.leg_id FROM receipt r JOIN flight_leg l USING (leg_id)
+  WHERE greatest(l.best_dep, l.best_arr)
+    < (SELECT board_now()) - make_interval(secs => $1::float8 * 86400)
+  LIMIT $2 FOR UPDATE OF r SKIP LOCKED),
+gone AS (
+  DELETE FROM receipt r USING old o
+  WHERE (r.account_id, r.leg_id) = (o.account_id, o.leg_id) RETURNING 1)
+SELECT count(*) FROM gone
+
+-- name: forget_follows
+-- $1 days, $2 rows at once: of legs that ended longer ago, in board time. Rows deleted.
+WITH old AS (
+  SELECT f.account_id, f.leg_id FROM follow f JOIN flight_leg l USING (leg_id)
+  WHERE greatest(l.best_dep, l.best_arr)
+    < (SELECT board_now()) - make_interval(secs => $1::float8 * 86400)
+  LIMIT $2 FOR UPDATE OF f SKIP LOCKED),
+gone AS (
+  DELETE FROM follow f USING old o
+  WHERE (f.account_id, f.leg_id) = (o.account_id, o.leg_id) RETURNING 1)
+SELECT count(*) FROM gone
+
+-- name: forget_devices
+-- $1 days, $2 rows at once: that have taken nothing for longer, nor were registered. Rows deleted.
+WITH old AS (
+  SELECT device_id FROM device WHERE greatest(created_at, last_ok_at)
+    < (SELECT wall_now()) - make_interval(secs => $1::float8 * 86400)
+  LIMIT $2 FOR UPDATE SKIP LOCKED),
+gone AS (DELETE FROM device v USING old o WHERE v.device_id = o.device_id RETURNING 1)
+SELECT count(*) FROM gone
+
+-- name: forget_links
+-- $1 days, $2 rows at once. Rows deleted.
+WITH old AS (
+  SELECT link_id FROM account_link
+  WHERE created_at < (SELECT wall_now()) - make_interval(secs => $1::float8 * 86400)
+  LIMIT $2 FOR UPDATE SKIP LOCKED),
+gone AS (DELETE FROM account_link k USING old o WHERE k.link_id = o.link_id RETURNING 1)
+SELECT count(*) FROM gone
+
+-- name: forget_history
+-- $1 days, $2 rows at once: changes made longer ago, in board time. Rows deleted.
+WITH old AS (
+  SELECT leg_id, version FROM leg_change
+  WHERE at < (SELECT board_now()) - make_interval(secs => $1::float8 * 86400)
+  LIMIT $2 FOR UPDATE SKIP LOCKED),
+gone AS (
+  DELETE FROM leg_change c USING old o WHERE (c.leg_id, c.version) = (o.leg_id, o.version)
+  RETURNING 1)
+SELECT count(*) FROM gone
+
 -- name: keep_partitions
 -- Partitions ahead of the writers, and away with those that nobody needs; $1 days of log are kept.
 SELECT add_partitions() AS added, drop_drained_partitions() AS drained,

@@ -173,3 +173,7 @@ BEGIN ATOMIC
     AND i.irregularity NOT IN ('cancelled','not_operating')
   ORDER BY i.std DESC LIMIT 1;
 END;
+
+-- Retention ---------------------------------------------------------------------------------------
+
+CREATE INDEX delivery_age ON delivery (due_at);

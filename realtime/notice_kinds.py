@@ -135,7 +135,7 @@ def ordered(kinds: frozenset[str] | set[str]) -> tuple[str, ...]:
 def departed(leg: FlightLeg) -> bool:
     """Off its block, as far as anybody knows."""
     timed = leg.atd is not None or leg.atot is not None
-    return RANK.get(leg.phase, 0) >= OFF_BLOCK or (timed and leg.irregularity != "returned_to_gate")
+    return not leg.back and (timed or RANK.get(leg.phase, 0) >= OFF_BLOCK)
 
 
 def lasts(kind: str, leg: FlightLeg) -> datetime | None:

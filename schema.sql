@@ -148,6 +148,7 @@ CREATE INDEX leg_arr_board ON flight_leg (arr_airport, best_arr) WHERE NOT hidde
 CREATE INDEX leg_number ON flight_leg (airline, flight_no, origin_date);
 CREATE INDEX leg_aircraft ON flight_leg (registration, std) WHERE registration IS NOT NULL;
 CREATE INDEX leg_desks ON flight_leg (check_in_close_at) WHERE check_in_close_at IS NOT NULL;
+CREATE INDEX leg_diverted ON flight_leg (divert_airport) WHERE irregularity = 'diverted';
 
 CREATE TABLE code_share (                           -- search index over flight_leg.codeshares
   leg_id    bigint NOT NULL REFERENCES flight_leg ON DELETE CASCADE,

@@ -57,6 +57,11 @@ def tells_of_aircraft(changed: Collection[str]) -> bool:
     return any(name in changed for name in ("eta", "eldt", "aldt", "ata"))
 
 
+def goes_on(changed: Collection[str]) -> bool:
+    """Whether the leg is new, or somewhere else than planned: one may continue the other."""
+    return not changed or "irregularity" in changed or "divert_airport" in changed
+
+
 def still_true(kind: str, leg: FlightLeg, beside: Beside) -> bool:
     """Of a kind of this page, when it is about to be said."""
     if kind == "inbound_late":

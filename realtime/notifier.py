@@ -38,7 +38,7 @@ from realtime.doubts import Doubts
 from realtime.flight import Change
 from realtime.follower import TOLD_FIELDS
 from realtime.notice_change import Significance, significance
-from realtime.occasions import enqueue_occasions
+from realtime.occasions import enqueue_occasions, follow_on
 from realtime.sender import Sender
 from realtime.settings import Settings
 
@@ -145,6 +145,7 @@ class Notifier:
             end = change.seq
         done = [change for change in changes if change.seq <= end]
         added += await enqueue_occasions(session, done, self.settings.grace)
+        await follow_on(session, done)
         self.enqueued += added
         return end
 

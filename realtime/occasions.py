@@ -13,7 +13,8 @@ import msgspec
 from realtime.claims import CHANGED, LEG
 from realtime.database import QUERIES
 from realtime.flight import Change
-from realtime.notice_beside import CHECK_IN_LEAD, lateness, tells_of_aircraft
+from realtime.follower import TOLD_FIELDS
+from realtime.notice_beside import CHECK_IN_LEAD, goes_on, lateness, tells_of_aircraft
 from realtime.notice_kinds import HOLD, lasts
 
 Session = Any  # a connection of asyncpg, or what its pool lends
@@ -72,3 +73,14 @@ async def _aircraft(session: Session, changes: Sequence[Change]) -> Mapping[int,
             held = change.at + HOLD
             found[change.seq] = [Occasion("inbound_late", row["leg_id"], end, held)]
     return found
+
+
+async def follow_on(session: Session, changes: Sequence[Change]) -> None:
+    """Who follows a diverted leg follows the one that goes on from there, too, once it is known."""
+    legs = [
+        change.leg_id
+        for change in changes
+        if change.kind == "leg" and goes_on(CHANGED.decode(change.changed))
+    ]
+    if legs:
+        await session.execute(QUERIES["follow_on"], legs, list(TOLD_FIELDS))

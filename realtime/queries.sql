@@ -348,6 +348,24 @@ FROM flight_leg i JOIN flight_leg o ON o.registration = i.registration
 WHERE i.leg_id = ANY ($1::bigint[])
   AND i.leg_id = (SELECT leg_id FROM inbound_of(o)) AND NOT o.hidden
 
+-- name: follow_on
+-- $1 legs, $2 fields: who follows a diverted leg follows the leg of its number that goes on from
+-- there to where it was planned; one of the two is among the legs. They know it as it is.
+INSERT INTO follow (account_id, leg_id, role, number, kinds, told)
+SELECT f.account_id, n.leg_id, f.role, f.number, f.kinds, coalesce(
+  (SELECT jsonb_object_agg(field, state -> field) FROM unnest($2::text[]) AS field
+   WHERE state ? field), '{}') || jsonb_build_object('version', n.version)
+FROM flight_leg d JOIN flight_leg n
+  ON (n.airline, n.flight_no, n.suffix) = (d.airline, d.flight_no, d.suffix)
+  AND n.dep_airport = d.divert_airport AND n.arr_airport = d.arr_airport
+  AND n.origin_date BETWEEN d.origin_date AND d.origin_date + 1
+CROSS JOIN LATERAL (SELECT public_state(n) AS state OFFSET 0) p
+JOIN follow f ON f.leg_id = d.leg_id JOIN account a USING (account_id)
+WHERE d.irregularity = 'diverted' AND NOT n.hidden
+  AND (d.leg_id = ANY ($1::bigint[]) OR n.leg_id = ANY ($1::bigint[]))
+ORDER BY f.account_id, n.leg_id FOR KEY SHARE OF a
+ON CONFLICT DO NOTHING
+
 -- name: erased_accounts
 -- $1 accounts: those of them that are no more.
 SELECT coalesce(array_agg(id), '{}') FROM unnest($1::text[]) AS id

@@ -163,6 +163,7 @@ CREATE TABLE cancellation_ruling (                  -- the operator on cancellat
 
 CREATE INDEX leg_aircraft ON flight_leg (registration, std) WHERE registration IS NOT NULL;
 CREATE INDEX leg_desks ON flight_leg (check_in_close_at) WHERE check_in_close_at IS NOT NULL;
+CREATE INDEX leg_diverted ON flight_leg (divert_airport) WHERE irregularity = 'diverted';
 
 -- The leg that brings the aircraft of a leg, as far as feeds tell registrations.
 CREATE FUNCTION inbound_of(l flight_leg) RETURNS SETOF flight_leg LANGUAGE sql STABLE

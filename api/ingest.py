@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.draft import Draft, Outcome
 from api.feed import Patch
+from api.feed_rows import Registration, read_feeds, register
 from api.fields import FIELDS, PatchRefused, Said, read_patch, source_time
 from api.leg_keys import rename, under_own_keys
 from api.merge import EMPTY, Authority
@@ -31,11 +32,6 @@ IDENTITY = ("airline", "flight_no", "suffix", "origin_date", "dep_airport", "arr
 MERGED = (*FIELDS, "codeshares", "repeat_no")
 REQUIRED: Mapping[str, Any] = {**EMPTY, "irregularity": "none", "repeat_no": 1}
 
-READ_FEEDS = text("""
-    SELECT f.feed_id, f.code, f.priority, f.enabled, f.silent, board_now() AS now,
-      coalesce(jsonb_object_agg(a.field_group, a.priority) FILTER (WHERE a.feed_id IS NOT NULL),
-        '{}')::text AS groups
-    FROM feed f LEFT JOIN feed_authority a USING (feed_id) GROUP BY f.feed_id""")
 COUNT_LEGS = text("SELECT count(*) FROM flight_leg WHERE key = ANY (:keys)")
 LOCK_INSERTS = text("SELECT pg_advisory_xact_lock(hashtext('gatecast new legs'))")
 LOCK_LEGS = text("""
@@ -81,13 +77,6 @@ SEEN = text("""
     UPDATE feed SET last_seen_at = wall_now(), silent = false,
       last_source_ts = greatest(last_source_ts, CAST(CAST(:newest AS text) AS timestamptz))
     WHERE code = :code AND enabled""")
-ADJUST_FEED = text("""
-    UPDATE feed SET party = :party, synthetic = :synthetic, priority = :priority,
-      max_silence = CAST(:max_silence AS interval) WHERE code = :code""")
-ADD_FEED = text("""
-    INSERT INTO feed (code, party, synthetic, priority, max_silence)
-    VALUES (:code, :party, :synthetic, :priority, CAST(:max_silence AS interval))
-    ON CONFLICT (code) DO NOTHING""")
 
 
 class UnknownFeed(GatecastError):
@@ -112,15 +101,6 @@ class Source(Struct, frozen=True):
     code: str
     now: datetime
     authorities: Mapping[int, Authority]
-
-
-class FeedRow(Struct, frozen=True):
-    """A feed as it stands, at a board time."""
-
-    feed_id: int
-    code: str
-    now: datetime
-    authority: Authority
 
 
 class Ingest:
@@ -164,18 +144,15 @@ class Ingest:
         synthetic: bool = False,
         priority: int = 100,
         max_silence: timedelta | None = timedelta(minutes=5),
+        refresh: timedelta | None = None,
     ) -> None:
-        """Make the feed known, or adjust it; whether it is enabled stays as it is."""
-        feed = {
-            "code": code,
-            "party": party,
-            "synthetic": synthetic,
-            "priority": priority,
-            "max_silence": max_silence,
-        }
+        """Make the feed known, or adjust it; whether it is enabled stays as it is.
+
+        `refresh`: how often the feed states all of its legs again, if it does.
+        """
+        said = Registration(code, party, synthetic, priority, max_silence, refresh)
         async with self._engine.begin() as connection:
-            if (await connection.execute(ADJUST_FEED, feed)).rowcount == 0:
-                await connection.execute(ADD_FEED, feed)
+            await register(connection, said)
 
     async def _apply_apart(self, feed_code: str, patches: Sequence[Patch]) -> list[Result]:
         """Apply together; legs that the database refuses are found by halving and left out."""
@@ -266,16 +243,6 @@ async def _source(connection: AsyncConnection, feed_code: str) -> Source:
             authorities = {each.feed_id: each.authority for each in feeds.values()}
             return Source(feed.feed_id, feed_code, feed.now, authorities | {feed.feed_id: heard})
     raise UnknownFeed(f"feed {feed_code!r} is not registered or not enabled")
-
-
-async def read_feeds(connection: AsyncConnection) -> dict[int, FeedRow]:
-    """All feeds and the weight of their words."""
-    feeds = {}
-    for row in await connection.execute(READ_FEEDS):
-        groups = msgspec.json.decode(row.groups)
-        authority = Authority(row.priority, groups, row.enabled, row.silent)
-        feeds[row.feed_id] = FeedRow(row.feed_id, row.code, row.now, authority)
-    return feeds
 
 
 async def _drafts(

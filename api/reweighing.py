@@ -8,11 +8,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.draft import Draft
+from api.feed_rows import FeedRow, read_feeds
 from api.ingest import (
-    FeedRow,
     fill_drafts,
     is_fault_of_a_leg,
-    read_feeds,
     weights_text,
     write_legs,
     write_weights,

@@ -1,5 +1,6 @@
 """The feeds as they are registered, and the weight of their words."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -60,3 +61,8 @@ async def register(connection: AsyncConnection, feed: Registration) -> None:
     said = msgspec.structs.asdict(feed)
     if (await connection.execute(ADJUST_FEED, said)).rowcount == 0:
         await connection.execute(ADD_FEED, said)
+
+
+def authorities_of(feeds: Mapping[int, FeedRow]) -> dict[int, Authority]:
+    """The weight of each feed's word."""
+    return {feed.feed_id: feed.authority for feed in feeds.values()}

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.draft import Draft, Outcome
 from api.feed import Patch
-from api.feed_rows import Registration, read_feeds, register
+from api.feed_rows import Registration, authorities_of, read_feeds, register
 from api.fields import FIELDS, PatchRefused, Said, read_patch, source_time
 from api.leg_keys import rename, under_own_keys
 from api.merge import EMPTY, Authority
@@ -30,12 +30,13 @@ IN_VAIN = frozenset({"40P01", "23505"})
 
 IDENTITY = ("airline", "flight_no", "suffix", "origin_date", "dep_airport", "arr_airport")
 MERGED = (*FIELDS, "codeshares", "repeat_no")
-REQUIRED: Mapping[str, Any] = {**EMPTY, "irregularity": "none", "repeat_no": 1}
+WRITTEN = (*MERGED, "uncertain")
+REQUIRED: Mapping[str, Any] = {**EMPTY, "irregularity": "none", "repeat_no": 1, "uncertain": False}
 
 COUNT_LEGS = text("SELECT count(*) FROM flight_leg WHERE key = ANY (:keys)")
 LOCK_INSERTS = text("SELECT pg_advisory_xact_lock(hashtext('gatecast new legs'))")
 LOCK_LEGS = text("""
-    SELECT key, leg_id, version, utc(std) AS std, utc(sta) AS sta
+    SELECT key, leg_id, version, utc(std) AS std, utc(sta) AS sta, uncertain
     FROM flight_leg WHERE key = ANY (:keys) ORDER BY leg_id FOR UPDATE""")
 READ_STATEMENTS = text("""
     SELECT leg_id, feed_id, fields::text AS fields, weight::text AS weight
@@ -49,17 +50,21 @@ SAY_WHO = text("""
     SELECT set_config('gatecast.feed', :feed, true),
       set_config('gatecast.source_ts', :source_ts, true)""")
 INSERT_LEGS = text(f"""
-    INSERT INTO flight_leg ({", ".join(IDENTITY + MERGED)})
-    SELECT {", ".join(IDENTITY + MERGED)}
+    INSERT INTO flight_leg ({", ".join(IDENTITY + WRITTEN)})
+    SELECT {", ".join(IDENTITY + WRITTEN)}
     FROM jsonb_populate_recordset(NULL::flight_leg, CAST(:legs AS jsonb))
     RETURNING key, leg_id, version""")
 UPDATE_LEGS = text(f"""
-    UPDATE flight_leg AS l SET ({", ".join(MERGED)}) = (
-      SELECT {", ".join("p." + name for name in MERGED)}
+    UPDATE flight_leg AS l SET ({", ".join(WRITTEN)}, confirmed_at) = (
+      SELECT {", ".join("p." + name for name in WRITTEN)},
+        CASE WHEN said.confirmed THEN board_now() ELSE l.confirmed_at END
       FROM jsonb_populate_record(l, said.columns) AS p)
-    FROM jsonb_to_recordset(CAST(:legs AS jsonb)) AS said (leg_id bigint, columns jsonb)
+    FROM jsonb_to_recordset(CAST(:legs AS jsonb))
+      AS said (leg_id bigint, columns jsonb, confirmed boolean)
     WHERE l.leg_id = said.leg_id
     RETURNING l.key, l.leg_id, l.version""")
+CONFIRM_LEGS = text("""
+    UPDATE flight_leg SET confirmed_at = board_now() WHERE leg_id = ANY (:leg_ids)""")
 WRITE_STATEMENTS = text("""
     INSERT INTO leg_statement AS held (leg_id, feed_id, fields, as_of, weight)
     SELECT leg_id, :feed_id, fields, as_of, CAST(:weight AS jsonb)
@@ -200,6 +205,9 @@ async def _apply(
     spoken = [draft for draft in drafts.values() if draft.as_of is not None]
     await _add_airports(connection, spoken)
     await write_legs(connection, source.code, [draft for draft in spoken if draft.columns])
+    same = [draft.leg_id for draft in spoken if draft.confirmed and not draft.columns]
+    if same:
+        await connection.execute(CONFIRM_LEGS, {"leg_ids": same})
     await _write_statements(connection, source, spoken)
     await write_weights(connection, source.authorities, spoken)
     newest = max((draft.as_of for draft in spoken if draft.as_of), default=None)
@@ -240,7 +248,7 @@ async def _source(connection: AsyncConnection, feed_code: str) -> Source:
     for feed in feeds.values():
         if feed.code == feed_code and feed.authority.enabled:
             heard = msgspec.structs.replace(feed.authority, silent=False)
-            authorities = {each.feed_id: each.authority for each in feeds.values()}
+            authorities = authorities_of(feeds)
             return Source(feed.feed_id, feed_code, feed.now, authorities | {feed.feed_id: heard})
     raise UnknownFeed(f"feed {feed_code!r} is not registered or not enabled")
 
@@ -277,7 +285,9 @@ async def fill_drafts(
             weighed[held.leg_id][held.feed_id] = weight
     for draft, row in drafts:
         said, weights = statements[row.leg_id], weighed[row.leg_id]
-        draft.stored(row.leg_id, row.version, row.std, row.sta, said, weights)
+        draft.stored(
+            row.leg_id, row.version, row.std, row.sta, said, weights, uncertain=row.uncertain
+        )
 
 
 async def _add_airports(connection: AsyncConnection, drafts: Sequence[Draft]) -> None:
@@ -302,7 +312,7 @@ async def write_legs(
         legs = list(group)
         new = [_new_leg(draft) for draft in legs if draft.leg_id is None]
         old = [
-            {"leg_id": draft.leg_id, "columns": draft.columns}
+            {"leg_id": draft.leg_id, "columns": draft.columns, "confirmed": draft.confirmed}
             for draft in legs
             if draft.leg_id is not None
         ]

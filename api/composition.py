@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.app import node_application, rest_application
 from api.cli_feeds import DSN_FILE, URL_FILE
 from api.database import create_schema, open_engine, open_sessions, reaching
+from api.doubt import Doubt
 from api.embedded import EmbeddedPostgres
 from api.endpoint import Api
 from api.ingest import Ingest
@@ -22,7 +23,7 @@ from api.replay import Plan, Replay, ReplayEnd
 from api.replay_progress import ReplayProgress
 from api.reweighing import Reweighing
 from api.serving import Process
-from api.upkeep import Upkeep
+from api.upkeep import Turn, Upkeep
 from realtime.account_watch import AccountWatch
 from realtime.app import Readiness, node_readings, node_routes, operations_routes
 from realtime.bus_log import LogBus
@@ -122,6 +123,11 @@ async def database_of(
         await postgres.stop()
 
 
+def periodic_turns(engine: AsyncEngine, wake: Callable[[], None]) -> tuple[Turn, ...]:
+    """What upkeep does to legs."""
+    return Reweighing(engine, wake).turn, Doubt(engine, wake).turn
+
+
 @contextlib.contextmanager
 def announced(file: Path, address: str) -> Iterator[None]:
     """Commands that run beside this process find an address in its data folder."""
@@ -152,7 +158,7 @@ async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket)
         relay, node = relay_of(pool, log, bus), Node(pool, bus, settings, served_build())
         notifier = Notifier(pool, bus, sender, settings)
         parts += [("relay", relay), ("node", node), ("notifier", notifier)]
-        parts.append(("upkeep", Upkeep(pool, Reweighing(engine, relay.wake).turn)))
+        parts.append(("upkeep", Upkeep(pool, *periodic_turns(engine, relay.wake))))
         if plan is not None:
             replay = Replay(pool, Ingest(engine, relay.wake), plan, again=again)
             parts += [("replay", replay), ("links", Links(settings, replay, engine))]
@@ -189,7 +195,7 @@ async def serve_api(settings: Settings, bound: socket.socket) -> None:
             Receipts(pool).settle,
         )
         app = rest_application(api, operations_routes(readiness, Readings()))
-        upkeep = Upkeep(pool, Reweighing(engine, lambda: None).turn)
+        upkeep = Upkeep(pool, *periodic_turns(engine, lambda: None))
         await Process(settings, readiness, [("upkeep", upkeep)], app).run(bound)
 
 

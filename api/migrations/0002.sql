@@ -42,6 +42,8 @@ CREATE INDEX leg_alias_leg ON leg_alias (leg_id);
 
 CREATE OR REPLACE FUNCTION flight_leg_before() RETURNS trigger LANGUAGE plpgsql
   SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  unchanged flight_leg := OLD;
 BEGIN
   IF TG_OP = 'INSERT' THEN
     NEW.version := 1;
@@ -50,7 +52,12 @@ BEGIN
     RETURN NEW;
   END IF;
   NEW.version := OLD.version;
-  IF NEW IS NOT DISTINCT FROM OLD THEN
+  -- Generated columns are not computed yet: NEW has nulls there.
+  unchanged.key := NEW.key;
+  unchanged.best_dep := NEW.best_dep;
+  unchanged.best_arr := NEW.best_arr;
+  unchanged.confirmed_at := NEW.confirmed_at;
+  IF NEW IS NOT DISTINCT FROM unchanged THEN
     RETURN NEW;
   END IF;
   NEW.std_initial := coalesce(OLD.std_initial, NEW.std);

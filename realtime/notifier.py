@@ -9,6 +9,7 @@ share the work out. A crash between sending and recording repeats a notice under
 import asyncio
 import random
 import secrets
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import groupby, islice
@@ -37,7 +38,7 @@ from realtime.database import DATABASE_AWAY, QUERIES
 from realtime.flight import Change
 from realtime.follower import TOLD_FIELDS
 from realtime.notice_change import Significance, significance
-from realtime.sender import Sender
+from realtime.sender import SEND_SHARE, Notice, Outcome, Sender, Sent, Target
 from realtime.settings import Settings
 
 READER = "notifier"
@@ -175,6 +176,7 @@ class Notifier:
         await self._record()
         await self.pool.execute(QUERIES["release_leases"])
         await self.pool.execute(QUERIES["claim"], self.worker, self.settings.lease, CLAIM_BATCH)
+        loaded_at = time.monotonic()
         rows = await self.pool.fetch(QUERIES["load_claimed"], self.worker)
         claims: list[Claim] = []
         results: list[Result] = []
@@ -183,7 +185,8 @@ class Notifier:
             claims += [claim] if claim is not None else []
             results += settled
         sends = [(target, claim.notice) for claim in claims for target in claim.targets]
-        answers = await self.sender.send(sends) if sends else []
+        ends_at = loaded_at + min((row["lease_left"] for row in rows), default=0.0)
+        answers = await self._send(sends, ends_at) if sends else []
         # Kept until they are recorded: a database that goes away now must not cost a repeat.
         self._results, self._learned = results, []
         remaining = iter(answers)
@@ -199,6 +202,12 @@ class Notifier:
         ]
         await self._record()
         return bool(rows)
+
+    async def _send(self, sends: Sequence[tuple[Target, Notice]], ends_at: float) -> Sequence[Sent]:
+        """Only while the sender is sure to end before the lease: another may have it then."""
+        if ends_at - time.monotonic() < self.settings.lease * SEND_SHARE:
+            return [Sent(Outcome.RETRY, "too little of the lease was left", 0.0)] * len(sends)
+        return await self.sender.send(sends)
 
     async def _record(self) -> None:
         """Write down the results of the last batch, unless that has been done."""

@@ -297,9 +297,11 @@ RETURNING d.account_id, d.leg_id, d.version
 
 -- name: load_claimed
 -- $1 worker: what it has claimed, newest first within a leg, with all that decides: the leg, the
--- clock, the feed of the change, the follower with what rang in the last 20 minutes, the devices.
+-- clock, the feed of the change, the follower with what rang in the last 20 minutes, the devices;
+-- and how many seconds of the lease are left.
 SELECT d.account_id, d.leg_id, d.version, d.seq, d.kinds, d.urgent, d.held_until, d.expires_at,
-  d.due_at, d.attempts, public_state(l) AS leg, board_now() AS board_at, c.speed,
+  d.due_at, d.attempts, extract(epoch FROM d.lease_until - wall_now())::float8 AS lease_left,
+  public_state(l) AS leg, board_now() AS board_at, c.speed,
   (SELECT epoch::text FROM relay_state) AS epoch,
   coalesce(s.last_seen_at < wall_now() - 3 * s.max_silence, false) AS feed_dead,
   coalesce(g.changed, '{}') AS changed, f.role, f.number, f.told, a.preferences,

@@ -25,6 +25,7 @@ from realtime.sender_payload import LIMIT, payload, size, topic
 AT_ONCE = 90  # above about 100 streams on its one connection the SDK's client begins to fail
 HTTP_TIMEOUT = 10.0
 SEND_DEADLINE = 15.0
+WITHIN = 30.0
 RENEW_BEFORE = timedelta(minutes=6)
 MAX_TTL = 28 * 86_400
 QUOTA_PAUSE = 60.0
@@ -63,8 +64,9 @@ class HeldToken(Credentials):
 class FcmSender:
     """One app object of the SDK with one HTTP/2 connection, for one event loop."""
 
-    def __init__(self, account: Path | Mapping[str, str], url: str) -> None:
-        """Blocks for some 100 ms: `open` does it in a thread."""
+    def __init__(self, account: Path | Mapping[str, str], url: str, within: float = WITHIN) -> None:
+        """Blocks for some 100 ms: `open` does it in a thread. `within`: seconds for one `send`."""
+        self._within = within
         given = str(account) if isinstance(account, Path) else dict(account)
         certificate = credentials.Certificate(given)
         self._token = HeldToken(certificate.get_credential())
@@ -86,23 +88,26 @@ class FcmSender:
         self.pause = Pause()
         self.breaker = Breaker()
         self._slots = asyncio.Semaphore(AT_ONCE)
-        self._renewing = asyncio.Lock()
+        self._renewal: asyncio.Task[Sent | None] | None = None
 
     @classmethod
-    async def open(cls, account: Path | Mapping[str, str], url: str) -> Self:
+    async def open(
+        cls, account: Path | Mapping[str, str], url: str, within: float = WITHIN
+    ) -> Self:
         """A sender for a service account, given as a file or as its contents."""
-        return await asyncio.to_thread(cls, account, url)
+        return await asyncio.to_thread(cls, account, url, within)
 
     async def send(self, sends: Sequence[tuple[Target, Notice]]) -> list[Sent]:
-        """One outcome for each pair, in order."""
-        fault = await self._renew_token()
+        """One outcome for each pair, in order; all of it ends `within` seconds from now."""
+        deadline = time.monotonic() + self._within
+        fault = await self._renew_token(deadline)
         if fault is not None:
             return [fault] * len(sends)
         answers: dict[int, Sent] = {}
 
         async def send_chain(chain: list[int]) -> None:
             for number in chain:
-                answers[number] = await self._send(*sends[number])
+                answers[number] = await self._send(*sends[number], deadline)
 
         async with asyncio.TaskGroup() as group:
             for chain in chains(sends):
@@ -113,36 +118,54 @@ class FcmSender:
         """Close the connection and give the app object back."""
         # delete_app closes the client under a loop of its own, which a running loop forbids; on a
         # client that is already closed that does nothing.
+        if self._renewal is not None:
+            await self._renewal
         await self._service._async_client.aclose()
         await asyncio.to_thread(firebase_admin.delete_app, self._app)
 
-    async def _renew_token(self) -> Sent | None:
-        async with self._renewing:
+    async def _renew_token(self, deadline: float) -> Sent | None:
+        if self._renewal is None:
             if not self._token.needs_renewal():
                 return None
-            try:
-                await asyncio.to_thread(self._token.renew)
-            except (GoogleAuthError, RequestException) as error:
-                structlog.get_logger().error("no access token from Google", error=str(error))
-                return Sent(Outcome.RETRY, f"no access token: {error}")
+            self._renewal = asyncio.create_task(self._renew(), name="fcm access token")
+        renewal = self._renewal
+        # Not cancelled when time is up, as its thread would go on: the next call waits for it.
+        await asyncio.wait({renewal}, timeout=deadline - time.monotonic())
+        if not renewal.done():
+            return Sent(Outcome.RETRY, "no access token in time")
+        if self._renewal is renewal:
+            self._renewal = None
+        return renewal.result()
+
+    async def _renew(self) -> Sent | None:
+        try:
+            await asyncio.to_thread(self._token.renew)
+        except (GoogleAuthError, RequestException) as error:
+            structlog.get_logger().error("no access token from Google", error=str(error))
+            return Sent(Outcome.RETRY, f"no access token: {error}")
         return None
 
-    async def _send(self, target: Target, notice: Notice) -> Sent:
-        async with self._slots:
+    async def _send(self, target: Target, notice: Notice, deadline: float) -> Sent:
+        async with self._slots:  # each is given back when its send is, so by the deadline too
             if left := self.pause.left():
                 return Sent(Outcome.RETRY, self.pause.reason, left)
-            try:
-                async with asyncio.timeout(SEND_DEADLINE):
-                    batch = await messaging.send_each_async(
-                        [fcm_message(target, notice, time.time())], app=self._app
-                    )
-            except TimeoutError:
-                return Sent(Outcome.RETRY, "no answer")
-            except exceptions.FirebaseError as error:
-                return self._judge(error)
-            except ValueError as error:
-                structlog.get_logger().error("not a valid push", id=notice.id, error=str(error))
-                return Sent(Outcome.REFUSED, f"not valid: {error}")
+            if (time_left := deadline - time.monotonic()) <= 0:
+                return Sent(Outcome.RETRY, "no time was left")
+            return await self._send_now(target, notice, min(time_left, SEND_DEADLINE))
+
+    async def _send_now(self, target: Target, notice: Notice, within: float) -> Sent:
+        try:
+            async with asyncio.timeout(within):
+                batch = await messaging.send_each_async(
+                    [fcm_message(target, notice, time.time())], app=self._app
+                )
+        except TimeoutError:
+            return Sent(Outcome.RETRY, "no answer")
+        except exceptions.FirebaseError as error:
+            return self._judge(error)
+        except ValueError as error:
+            structlog.get_logger().error("not a valid push", id=notice.id, error=str(error))
+            return Sent(Outcome.REFUSED, f"not valid: {error}")
         (answer,) = batch.responses
         if answer.success:
             self.breaker.note(dead=False)

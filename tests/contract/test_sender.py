@@ -407,3 +407,26 @@ async def test_it_opens_from_a_file_and_closes_inside_a_loop(
         sender = await FcmSender.open(account, fcm.base_url)
         assert (await send_one(sender, target("ok"))).outcome is Outcome.ACCEPTED
         await sender.close()
+
+
+async def test_a_call_ends_in_its_time_whatever_does_not_answer(fcm: FcmDouble) -> None:
+    """Two hundred devices wait for ninety slots; none is begun when the time is over."""
+    sender = await FcmSender.open(fcm.service_account, fcm.base_url, within=1.5)
+    begun = time.time()
+    sent = await sender.send(
+        [(Target("d", "web", "fid", f"hang-{number}"), notice()) for number in range(200)]
+    )
+    assert time.time() - begun < 2.5
+    assert {answer.outcome for answer in sent} == {Outcome.RETRY}
+    assert {answer.detail for answer in sent} == {"no answer", "no time was left"}
+    assert all(request["at"] < begun + 2.0 for request in await fcm.requests())
+    assert len(await fcm.requests()) == AT_ONCE
+    fcm.freeze()  # not even the access token comes
+    try:
+        cold = await FcmSender.open(fcm.service_account, fcm.base_url, within=0.5)
+        assert await send_one(cold, target("ok")) == Sent(Outcome.RETRY, "no access token in time")
+    finally:
+        fcm.thaw()
+    assert (await send_one(cold, target("ok"))).outcome is Outcome.ACCEPTED
+    await cold.close()
+    await sender.close()

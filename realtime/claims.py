@@ -18,7 +18,8 @@ from realtime.notice_rules import Decision, OpenDelivery, decide, told_after
 from realtime.notice_text import old_and_new, text
 from realtime.sender import Notice, Outcome, Sent, Target
 
-RETRY_BASE, RETRY_CAP, RETRY_LEAST = 10.0, 300.0, 1.0
+RETRY_BASE, RETRY_CAP, RETRY_LEAST = 10.0, 40.0, 1.0
+ASKED_CAP = 300.0  # then it is claimed, and given back if the provider must still be left alone
 
 LEG = msgspec.json.Decoder(FlightLeg)
 CHANGED = msgspec.json.Decoder(dict[str, list[object]])
@@ -189,7 +190,7 @@ def retry_in(retries: Sequence[Sent], attempts: int) -> float:
     """Seconds until the next attempt: what the provider asked for, else exponential."""
     asked = [sent.retry_after for sent in retries if sent.retry_after is not None]
     if asked:
-        return max(asked) + random.uniform(0, RETRY_LEAST)
+        return min(max(asked), ASKED_CAP) + random.uniform(0, RETRY_LEAST)
     bound = min(RETRY_CAP, RETRY_BASE * 2.0 ** min(attempts - 1, 10))
     return max(RETRY_LEAST, random.uniform(0, bound))
 

@@ -3,8 +3,10 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -19,10 +21,9 @@ from google.oauth2.service_account import Credentials as ServiceAccount
 from requests.exceptions import RequestException
 
 from realtime.sender import Notice, Outcome, Sent, Target
-from realtime.sender_gate import Breaker, Pause
+from realtime.sender_gate import LONGEST, Breaker, Pause, Window
 from realtime.sender_payload import LIMIT, payload, size, topic
 
-AT_ONCE = 90  # above about 100 streams on its one connection the SDK's client begins to fail
 HTTP_TIMEOUT = 10.0
 SEND_DEADLINE = 15.0
 WITHIN = 30.0
@@ -86,8 +87,11 @@ class FcmSender:
         client.async_client.auth._max_refresh_attempts = 0
         self._service._async_client = client
         self.pause = Pause()
+        self.window = Window(self.pause)
         self.breaker = Breaker()
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._turn = asyncio.Lock()
+        self._under_way = 0
+        self._room = asyncio.Event()
         self._renewal: asyncio.Task[Sent | None] | None = None
 
     @classmethod
@@ -146,48 +150,68 @@ class FcmSender:
         return None
 
     async def _send(self, target: Target, notice: Notice, deadline: float) -> Sent:
-        async with self._slots:  # each is given back when its send is, so by the deadline too
+        async with self._slot():  # each is given back when its send is, so by the deadline too
             if left := self.pause.left():
                 return Sent(Outcome.RETRY, self.pause.reason, left)
             if (time_left := deadline - time.monotonic()) <= 0:
                 return Sent(Outcome.RETRY, "no time was left")
             return await self._send_now(target, notice, min(time_left, SEND_DEADLINE))
 
-    async def _send_now(self, target: Target, notice: Notice, within: float) -> Sent:
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """First come, first served; in a pause nobody waits."""
+        async with self._turn:
+            while self._under_way >= self.window.size and not self.pause.left():
+                self._room.clear()
+                await self._room.wait()
+            self._under_way += 1
         try:
+            yield
+        finally:
+            self._under_way -= 1
+            self._room.set()
+
+    async def _send_now(self, target: Target, notice: Notice, within: float) -> Sent:
+        begun = time.monotonic()
+        try:
+            push = fcm_message(target, notice, time.time())
             async with asyncio.timeout(within):
-                batch = await messaging.send_each_async(
-                    [fcm_message(target, notice, time.time())], app=self._app
-                )
+                batch = await messaging.send_each_async([push], app=self._app)
         except TimeoutError:
+            self.window.failed(begun, "no answer")
             return Sent(Outcome.RETRY, "no answer")
         except exceptions.FirebaseError as error:
-            return self._judge(error)
+            return self._judge(error, begun)
         except ValueError as error:
             structlog.get_logger().error("not a valid push", id=notice.id, error=str(error))
             return Sent(Outcome.REFUSED, f"not valid: {error}")
         (answer,) = batch.responses
-        if answer.success:
-            self.breaker.note(dead=False)
-            return Sent(Outcome.ACCEPTED, answer.message_id)
-        return self._judge(answer.exception)
+        if not answer.success:
+            return self._judge(answer.exception, begun)
+        self.window.answered()
+        self.breaker.note(dead=False)
+        return Sent(Outcome.ACCEPTED, answer.message_id)
 
-    def _judge(self, error: exceptions.FirebaseError) -> Sent:
+    def _judge(self, error: exceptions.FirebaseError, begun: float) -> Sent:
         """The outcome of a fault, and what it means for the sends that follow."""
         sent = outcome(error)
         match error:
-            case messaging.UnregisteredError() | exceptions.InvalidArgumentError():
+            case (
+                messaging.UnregisteredError()
+                | messaging.SenderIdMismatchError()
+                | exceptions.InvalidArgumentError()
+            ):
+                self.window.answered()
                 self.breaker.note(dead=True)
-            case messaging.SenderIdMismatchError():
-                self.breaker.note(dead=True)
-            case exceptions.ResourceExhaustedError():
-                self.pause.begin(sent.retry_after or QUOTA_PAUSE, "the quota is used up")
-            case exceptions.NotFoundError():
-                self.pause.begin(PROJECT_PAUSE, "FCM does not know the project")
+            case exceptions.ResourceExhaustedError() | exceptions.NotFoundError():
+                self.window.stop(sent.retry_after or QUOTA_PAUSE, sent.detail)
             case messaging.ThirdPartyAuthError():
-                pass  # Apple's key of the project, not our token
+                self.window.answered()  # Apple's key of the project, not our token
             case exceptions.UnauthenticatedError():
                 self._token.refused = True
+                self.window.failed(begun, sent.detail)
+            case _:
+                self.window.failed(begun, sent.detail, sent.retry_after)
         if sent.outcome is Outcome.GONE and self.breaker.is_open():
             return Sent(Outcome.RETRY, f"{sent.detail}, not believed", BREAKER_PAUSE)
         return sent
@@ -226,10 +250,22 @@ def outcome(error: exceptions.FirebaseError) -> Sent:
 
 
 def retry_after(error: exceptions.FirebaseError) -> float | None:
-    """Seconds that the provider asked for; a date counts as nothing."""
-    response = error.http_response
-    named = "" if response is None else response.headers.get("Retry-After", "")
-    return float(named) if named.isascii() and named.isdigit() else None
+    """Seconds that the provider asked for, by a number or by a date on its own clock."""
+    headers = {} if error.http_response is None else error.http_response.headers
+    named = headers.get("Retry-After", "").strip()
+    if named.isascii() and named.isdigit():
+        return min(float(named), LONGEST)
+    until, now = date_of(named), date_of(headers.get("Date", "")) or datetime.now(UTC)
+    return None if until is None else max(0.0, (until - now).total_seconds())
+
+
+def date_of(text: str) -> datetime | None:
+    """An HTTP date."""
+    try:
+        at = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def fcm_message(target: Target, notice: Notice, now: float) -> messaging.Message:

@@ -611,6 +611,7 @@ CREATE TABLE device (                               -- one push target of one ac
   kind        text NOT NULL CHECK (kind IN ('fid','token')),
   target      text NOT NULL CHECK (length(target) BETWEEN 8 AND 1024),
   created_at  timestamptz NOT NULL DEFAULT wall_now(),
+  refreshed_at timestamptz NOT NULL DEFAULT wall_now(), -- the app said that the target is its own
   last_ok_at  timestamptz,
   dead_at     timestamptz,
   dead_reason text,

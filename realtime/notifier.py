@@ -12,6 +12,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from itertools import groupby, islice
 
 import asyncpg
@@ -71,6 +72,7 @@ class Notifier:
         self._results: list[Result] = []
         self._learned: list[Learned] = []
         self._notes: list[DeviceNote] = []
+        self._asked_at: datetime | None = None  # by the database: before the notes were asked for
 
     async def run(self) -> None:
         """Until cancelled; losing the database is waited out, nothing else is."""
@@ -189,6 +191,7 @@ class Notifier:
         answers = await self._send(sends, ends_at) if sends else []
         # Kept until they are recorded: a database that goes away now must not cost a repeat.
         self._results, self._learned = results, []
+        self._asked_at = min((row["wall_at"] for row in rows), default=None)
         remaining = iter(answers)
         for claim in claims:
             found = results_of(claim, list(islice(remaining, len(claim.targets))))
@@ -228,6 +231,7 @@ class Notifier:
                     [note.target.device_id for note in notes],
                     [note.target.target for note in notes],
                     [note.dead_reason for note in notes],
+                    self._asked_at,
                 )
         self.ended.update(result.state for result in results)
         self._results, self._learned, self._notes = [], [], []

@@ -298,10 +298,10 @@ RETURNING d.account_id, d.leg_id, d.version
 -- name: load_claimed
 -- $1 worker: what it has claimed, newest first within a leg, with all that decides: the leg, the
 -- clock, the feed of the change, the follower with what rang in the last 20 minutes, the devices;
--- and how many seconds of the lease are left.
+-- and the wall clock, and how many seconds of the lease are left.
 SELECT d.account_id, d.leg_id, d.version, d.seq, d.kinds, d.urgent, d.held_until, d.expires_at,
   d.due_at, d.attempts, extract(epoch FROM d.lease_until - wall_now())::float8 AS lease_left,
-  public_state(l) AS leg, board_now() AS board_at, c.speed,
+  wall_now() AS wall_at, public_state(l) AS leg, board_now() AS board_at, c.speed,
   (SELECT epoch::text FROM relay_state) AS epoch,
   coalesce(s.last_seen_at < wall_now() - 3 * s.max_silence, false) AS feed_dead,
   coalesce(g.changed, '{}') AS changed, f.role, f.number, f.told, a.preferences,
@@ -359,15 +359,15 @@ UPDATE follow f SET told = s.told FROM sent s
 WHERE (f.account_id, f.leg_id) = (s.account_id, s.leg_id)
 
 -- name: note_devices
--- $1 devices, $2 targets, $3 why it is dead or null when it took a notice; a device that has
--- registered another target since is left alone.
+-- $1 devices, $2 targets, $3 why it is dead or null when it took a notice, $4 when that was asked: a
+-- device that has registered again since, or another target, is left alone.
 WITH answer AS (
   SELECT device_id, target, max(dead_reason) AS dead_reason
   FROM unnest($1::text[]::uuid[], $2::text[], $3::text[]) AS t (device_id, target, dead_reason)
   GROUP BY device_id, target),
 locked AS (
   SELECT v.device_id, a.dead_reason FROM device v JOIN answer a USING (device_id, target)
-  WHERE v.dead_at IS NULL ORDER BY v.device_id FOR UPDATE OF v)
+  WHERE v.dead_at IS NULL AND (a.dead_reason IS NULL OR v.refreshed_at < $4) ORDER BY v.device_id FOR UPDATE OF v)
 UPDATE device v SET dead_reason = l.dead_reason,
   dead_at = CASE WHEN l.dead_reason IS NOT NULL THEN wall_now() END,
   last_ok_at = CASE WHEN l.dead_reason IS NULL THEN wall_now() ELSE v.last_ok_at END

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ from requests.exceptions import RequestException
 
 from realtime.sender import Notice, Outcome, Sent, Target
 from realtime.sender_gate import LONGEST, Breaker, Pause, Window
-from realtime.sender_payload import LIMIT, payload, size, topic
+from realtime.sender_payload import LIMIT, likeness, payload, size, topic
 
 HTTP_TIMEOUT = 10.0
 SEND_DEADLINE = 15.0
@@ -31,6 +32,11 @@ RENEW_BEFORE = timedelta(minutes=6)
 MAX_TTL = 28 * 86_400
 QUOTA_PAUSE = 60.0
 PROJECT_PAUSE = BREAKER_PAUSE = 60.0
+TAKEN_KEPT = 10_000  # likenesses of accepted pushes
+
+
+class Invalid(Sent, frozen=True):
+    """INVALID_ARGUMENT: the target or the payload, the provider does not say which."""
 
 
 class HeldToken(Credentials):
@@ -92,6 +98,7 @@ class FcmSender:
         self._turn = asyncio.Lock()
         self._under_way = 0
         self._room = asyncio.Event()
+        self._taken: OrderedDict[tuple[str, ...], None] = OrderedDict()
         self._renewal: asyncio.Task[Sent | None] | None = None
 
     @classmethod
@@ -116,7 +123,18 @@ class FcmSender:
         async with asyncio.TaskGroup() as group:
             for chain in chains(sends):
                 group.create_task(send_chain(chain), name="fcm send")
-        return [answers[number] for number in range(len(sends))]
+        return [
+            self._blame(target, notice, answers[number])
+            for number, (target, notice) in enumerate(sends)
+        ]
+
+    def _blame(self, target: Target, notice: Notice, sent: Sent) -> Sent:
+        """Who is at fault for an INVALID_ARGUMENT: the target if others took the same payload."""
+        if not isinstance(sent, Invalid) or likeness(target, notice) not in self._taken:
+            return sent
+        if self.breaker.is_open():
+            return not_believed(sent)
+        return Sent(Outcome.GONE, f"others took the same: {sent.detail}")
 
     async def close(self) -> None:
         """Close the connection and give the app object back."""
@@ -190,6 +208,9 @@ class FcmSender:
             return self._judge(answer.exception, begun)
         self.window.answered()
         self.breaker.note(dead=False)
+        self._taken[likeness(target, notice)] = None
+        if len(self._taken) > TAKEN_KEPT:
+            self._taken.popitem(last=False)
         return Sent(Outcome.ACCEPTED, answer.message_id)
 
     def _judge(self, error: exceptions.FirebaseError, begun: float) -> Sent:
@@ -212,9 +233,13 @@ class FcmSender:
                 self.window.failed(begun, sent.detail)
             case _:
                 self.window.failed(begun, sent.detail, sent.retry_after)
-        if sent.outcome is Outcome.GONE and self.breaker.is_open():
-            return Sent(Outcome.RETRY, f"{sent.detail}, not believed", BREAKER_PAUSE)
-        return sent
+        doubtful = sent.outcome is Outcome.GONE or isinstance(sent, Invalid)
+        return not_believed(sent) if doubtful and self.breaker.is_open() else sent
+
+
+def not_believed(sent: Sent) -> Sent:
+    """A target that is called dead while too many are."""
+    return Sent(Outcome.RETRY, f"{sent.detail}, not believed", BREAKER_PAUSE)
 
 
 def chains(sends: Sequence[tuple[Target, Notice]]) -> list[list[int]]:
@@ -237,9 +262,10 @@ def outcome(error: exceptions.FirebaseError) -> Sent:
             return Sent(Outcome.GONE, "UNREGISTERED")
         case messaging.SenderIdMismatchError():
             structlog.get_logger().error("the target belongs to another project", error=detail)
-            return Sent(Outcome.REFUSED, detail)
+            return Sent(Outcome.GONE, "SENDER_ID_MISMATCH")
         case exceptions.InvalidArgumentError():
-            return Sent(Outcome.REFUSED, detail)
+            structlog.get_logger().error("FCM calls a push invalid", error=detail)
+            return Invalid(Outcome.REFUSED, detail)
         case exceptions.NotFoundError():
             # Not about the target: the project or the address is wrong.
             structlog.get_logger().error("FCM does not know the project", error=detail)

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -112,8 +113,8 @@ async def test_a_printed_notice_has_its_words_and_not_its_target() -> None:
         ("ok", Outcome.ACCEPTED, None, []),
         ("unreg", Outcome.GONE, None, []),
         ("missing", Outcome.RETRY, 60.0, ["FCM does not know the project", "sends pause"]),
-        ("invalid", Outcome.REFUSED, None, []),
-        ("sender", Outcome.REFUSED, None, ["the target belongs to another project"]),
+        ("invalid", Outcome.REFUSED, None, ["FCM calls a push invalid"]),
+        ("sender", Outcome.GONE, None, ["the target belongs to another project"]),
         ("quota", Outcome.RETRY, 2.0, ["sends pause"]),
         ("apns", Outcome.RETRY, None, []),
         ("html", Outcome.RETRY, None, []),
@@ -185,6 +186,34 @@ async def test_a_wrong_project_does_not_wipe_the_targets(fcm_sender: FcmSender) 
     assert len(gone) == 199
     assert {answer.outcome for answer in sent} == {Outcome.GONE, Outcome.RETRY}
     assert [line["log_level"] for line in lines] == ["error"]
+
+
+async def test_an_invalid_push_is_the_fault_of_its_target_if_others_took_the_same(
+    fcm_sender: FcmSender,
+) -> None:
+    """Whichever is answered first; only the same words of the same change on the same platform."""
+    bad, good = target("invalid"), target("ok")
+    assert (await send_one(fcm_sender, bad)).outcome is Outcome.REFUSED
+    await send_one(fcm_sender, target("ok", "android"))
+    await send_one(fcm_sender, good, notice(id="e:8"))
+    assert (await send_one(fcm_sender, bad)).outcome is Outcome.REFUSED
+    sent = await fcm_sender.send([(bad, notice()), (good, notice()), (bad, notice(ttl=300))])
+    assert [answer.outcome for answer in sent] == [Outcome.GONE, Outcome.ACCEPTED, Outcome.GONE]
+    assert "InvalidArgumentError" in sent[0].detail
+    assert (await send_one(fcm_sender, bad)).outcome is Outcome.GONE
+
+
+@pytest.mark.parametrize("word", ["sender", "invalid"])
+async def test_no_word_about_targets_wipes_them(fcm_sender: FcmSender, word: str) -> None:
+    with capture_logs():
+        sent = await fcm_sender.send(
+            [(target("ok"), notice())] * 20 + [(target(word), notice())] * 300
+        )
+    counts = Counter(answer.outcome for answer in sent)
+    assert counts[Outcome.ACCEPTED] == 20
+    assert counts[Outcome.GONE] + counts[Outcome.REFUSED] <= 200
+    assert counts[Outcome.RETRY] >= 100
+    assert "not believed" in sent[-1].detail
 
 
 async def test_versions_of_a_tag_wait_for_each_other_and_urgent_ones_go_first(

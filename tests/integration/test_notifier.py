@@ -206,14 +206,15 @@ async def test_a_target_that_is_gone_is_marked_and_never_used_again(
         await sender.close()
 
 
+@pytest.mark.parametrize("renewal", ["target = 'ok-newer'", "refreshed_at = wall_now()"])
 async def test_a_device_that_registered_anew_meanwhile_is_not_marked(
-    pool: "Pool[asyncpg.Record]",
+    pool: "Pool[asyncpg.Record]", renewal: str
 ) -> None:
     notifier: Notifier
 
     class Slow(RecordingSender):
         async def send(self, sends: Sequence[tuple[Target, Notice]]) -> list[Sent]:
-            await pool.execute("UPDATE device SET target = 'ok-newer'")
+            await pool.execute(f"UPDATE device SET {renewal}")
             return await super().send(sends)
 
     notifier = await make(pool, Slow(lambda *_: Sent(Outcome.GONE, "UNREGISTERED")))

@@ -659,6 +659,7 @@ CREATE TABLE delivery (                             -- one significant change fo
   reason      text,
   said        text[]  NOT NULL DEFAULT '{}',        -- kinds that the notice told
   said_at     timestamptz,                          -- board time
+  answers     jsonb,                                -- of devices, while one has still to take it
   PRIMARY KEY (account_id, leg_id, version),
   CHECK (state NOT IN ('superseded','expired','suppressed','undeliverable') OR reason IS NOT NULL),
   CHECK ((state IN ('held','pending','claimed')) = (done_at IS NULL))) WITH (fillfactor = 80);

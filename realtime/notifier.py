@@ -12,7 +12,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby, islice
 
 import asyncpg
@@ -180,6 +180,8 @@ class Notifier:
         await self.pool.execute(QUERIES["claim"], self.worker, self.settings.lease, CLAIM_BATCH)
         loaded_at = time.monotonic()
         rows = await self.pool.fetch(QUERIES["load_claimed"], self.worker)
+        if not rows:
+            return False
         claims: list[Claim] = []
         results: list[Result] = []
         for _, group in groupby(rows, lambda row: (row["account_id"], row["leg_id"])):
@@ -187,16 +189,17 @@ class Notifier:
             claims += [claim] if claim is not None else []
             results += settled
         sends = [(target, claim.notice) for claim in claims for target in claim.targets]
-        ends_at = loaded_at + min((row["lease_left"] for row in rows), default=0.0)
+        ends_at = loaded_at + min(row["lease_left"] for row in rows)
         answers = await self._send(sends, ends_at) if sends else []
         # Kept until they are recorded: a database that goes away now must not cost a repeat.
         self._results, self._learned = results, []
-        self._asked_at = min((row["wall_at"] for row in rows), default=None)
+        self._asked_at = min(row["wall_at"] for row in rows)
         remaining = iter(answers)
+        now = self._asked_at + timedelta(seconds=time.monotonic() - loaded_at)
         for claim in claims:
-            found = results_of(claim, list(islice(remaining, len(claim.targets))))
+            found = results_of(claim, list(islice(remaining, len(claim.targets))), now)
             self._results += found
-            if found[0].state == "sent":
+            if found[0].said is not None:
                 self._learned.append(learned(claim))
         self._notes = [
             note
@@ -204,7 +207,7 @@ class Notifier:
             if (note := note_of(target, sent)) is not None
         ]
         await self._record()
-        return bool(rows)
+        return True
 
     async def _send(self, sends: Sequence[tuple[Target, Notice]], ends_at: float) -> Sequence[Sent]:
         """Only while the sender is sure to end before the lease: another may have it then."""

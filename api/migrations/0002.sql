@@ -133,7 +133,8 @@ ALTER TABLE follow
 ALTER TABLE device ADD COLUMN refreshed_at timestamptz NOT NULL DEFAULT wall_now();
 ALTER TABLE delivery
   ADD COLUMN said    text[] NOT NULL DEFAULT '{}',
-  ADD COLUMN said_at timestamptz;
+  ADD COLUMN said_at timestamptz,
+  ADD COLUMN answers jsonb;
 DROP INDEX delivery_due;
 CREATE INDEX delivery_due ON delivery (urgent DESC, due_at) WHERE state IN ('held','pending');
 

@@ -66,7 +66,10 @@ async def sender_of(settings: Settings) -> AsyncIterator[Sender]:
         from realtime.sender_fcm import FcmSender
 
         sender = await FcmSender.open(
-            Path(settings.fcm_credentials), settings.fcm_url, settings.lease * SEND_SHARE
+            Path(settings.fcm_credentials),
+            settings.fcm_url,
+            settings.lease * SEND_SHARE,
+            settings.fcm_per_minute,
         )
     else:
         sender = LogSender()

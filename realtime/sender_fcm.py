@@ -4,8 +4,7 @@ import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -19,15 +18,17 @@ from google.auth.credentials import Credentials
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import Request
 from google.oauth2.service_account import Credentials as ServiceAccount
+from msgspec import structs
 from requests.exceptions import RequestException
 
 from realtime.sender import Notice, Outcome, Sent, Target
-from realtime.sender_gate import LONGEST, Breaker, Pause, Window
+from realtime.sender_gate import LONGEST, Breaker, Bucket, DeviceLimit, Pause, Window
 from realtime.sender_payload import LIMIT, likeness, payload, size, topic
 
 HTTP_TIMEOUT = 10.0
 SEND_DEADLINE = 15.0
 WITHIN = 30.0
+PER_MINUTE = 600_000  # what Google gives a project
 RENEW_BEFORE = timedelta(minutes=6)
 MAX_TTL = 28 * 86_400
 QUOTA_PAUSE = 60.0
@@ -71,7 +72,13 @@ class HeldToken(Credentials):
 class FcmSender:
     """One app object of the SDK with one HTTP/2 connection, for one event loop."""
 
-    def __init__(self, account: Path | Mapping[str, str], url: str, within: float = WITHIN) -> None:
+    def __init__(
+        self,
+        account: Path | Mapping[str, str],
+        url: str,
+        within: float = WITHIN,
+        per_minute: int = PER_MINUTE,
+    ) -> None:
         """Blocks for some 100 ms: `open` does it in a thread. `within`: seconds for one `send`."""
         self._within = within
         given = str(account) if isinstance(account, Path) else dict(account)
@@ -94,6 +101,8 @@ class FcmSender:
         self._service._async_client = client
         self.pause = Pause()
         self.window = Window(self.pause)
+        self._bucket = Bucket(per_minute)
+        self._limit = DeviceLimit()
         self.breaker = Breaker()
         self._turn = asyncio.Lock()
         self._under_way = 0
@@ -103,10 +112,17 @@ class FcmSender:
 
     @classmethod
     async def open(
-        cls, account: Path | Mapping[str, str], url: str, within: float = WITHIN
+        cls,
+        account: Path | Mapping[str, str],
+        url: str,
+        within: float = WITHIN,
+        per_minute: int = PER_MINUTE,
     ) -> Self:
-        """A sender for a service account, given as a file or as its contents."""
-        return await asyncio.to_thread(cls, account, url, within)
+        """A sender for a service account, given as a file or as its contents.
+
+        `per_minute`: the quota of the project, or with n notifiers the nth part of it.
+        """
+        return await asyncio.to_thread(cls, account, url, within, per_minute)
 
     async def send(self, sends: Sequence[tuple[Target, Notice]]) -> list[Sent]:
         """One outcome for each pair, in order; all of it ends `within` seconds from now."""
@@ -168,26 +184,47 @@ class FcmSender:
         return None
 
     async def _send(self, target: Target, notice: Notice, deadline: float) -> Sent:
-        async with self._slot():  # each is given back when its send is, so by the deadline too
-            if left := self.pause.left():
-                return Sent(Outcome.RETRY, self.pause.reason, left)
-            if (time_left := deadline - time.monotonic()) <= 0:
-                return Sent(Outcome.RETRY, "no time was left")
-            return await self._send_now(target, notice, min(time_left, SEND_DEADLINE))
+        if wait := self._limit.take(target.target, notice.urgent):
+            return Sent(Outcome.RETRY, "the device has had enough for now", wait)
+        sent = await self._wait_turn(deadline)
+        if sent is None:
+            try:
+                left = deadline - time.monotonic()
+                ttl = max(notice.ttl, 1) - int(self._within - left)
+                sent = Sent(Outcome.RETRY, "it expired while it waited")
+                if ttl > 0:
+                    aged = structs.replace(notice, ttl=ttl)
+                    sent = await self._send_now(target, aged, min(left, SEND_DEADLINE))
+            finally:
+                self._under_way -= 1
+                self._room.set()
+        if sent.outcome is not Outcome.ACCEPTED:
+            self._limit.give_back(target.target, notice.urgent)
+        return sent
 
-    @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
-        """First come, first served; in a pause nobody waits."""
+    async def _wait_turn(self, deadline: float) -> Sent | None:
+        """First come, first served; an answer if the send cannot go in time. In a pause none can.
+
+        All that are under way end by the deadline, so whoever waits for room waits no longer.
+        """
         async with self._turn:
             while self._under_way >= self.window.size and not self.pause.left():
                 self._room.clear()
                 await self._room.wait()
+            while True:
+                if pause := self.pause.left():
+                    return Sent(Outcome.RETRY, self.pause.reason, pause)
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return Sent(Outcome.RETRY, "no time was left")
+                wait = self._bucket.take(self.pause.until)
+                if not wait:
+                    break
+                if wait >= left:
+                    return Sent(Outcome.RETRY, "the share of the quota is used up", wait)
+                await asyncio.sleep(wait)
             self._under_way += 1
-        try:
-            yield
-        finally:
-            self._under_way -= 1
-            self._room.set()
+        return None
 
     async def _send_now(self, target: Target, notice: Notice, within: float) -> Sent:
         begun = time.monotonic()

@@ -216,6 +216,34 @@ async def test_no_word_about_targets_wipes_them(fcm_sender: FcmSender, word: str
     assert "not believed" in sent[-1].detail
 
 
+async def test_a_device_gets_one_send_a_minute_but_for_urgent_ones(
+    fcm_sender: FcmSender, fcm: FcmDouble
+) -> None:
+    calm = [(target("ok"), notice(urgent=False, id=f"e:{number}")) for number in range(3)]
+    first, second, third = await fcm_sender.send(calm)
+    assert first.outcome is Outcome.ACCEPTED
+    assert second.outcome is third.outcome is Outcome.RETRY
+    assert 50 < (second.retry_after or 0) <= 60
+    assert (await send_one(fcm_sender, target("ok"))).outcome is Outcome.ACCEPTED
+    assert len(await fcm.requests()) == 2
+    for _ in range(2):  # what did not go does not count
+        sent = await send_one(fcm_sender, target("internal"), notice(urgent=False))
+        assert "InternalError" in sent.detail
+
+
+async def test_a_small_quota_is_shared_out_urgent_ones_first(fcm: FcmDouble) -> None:
+    sender = await FcmSender.open(fcm.service_account, fcm.base_url, within=1.0, per_minute=10)
+    sends = [
+        (Target("d", "web", "fid", f"ok-{number}"), notice(urgent=number == 5))
+        for number in range(6)
+    ]
+    sent = await sender.send(sends)
+    assert [answer.outcome for answer in sent] == [Outcome.RETRY] * 5 + [Outcome.ACCEPTED]
+    assert all((answer.retry_after or 0) > 5 for answer in sent[:5])
+    assert len(await fcm.requests()) == 1
+    await sender.close()
+
+
 async def test_versions_of_a_tag_wait_for_each_other_and_urgent_ones_go_first(
     fcm_sender: FcmSender, fcm: FcmDouble
 ) -> None:

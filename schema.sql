@@ -618,6 +618,7 @@ CREATE TABLE device (                               -- one push target of one ac
   kind        text NOT NULL CHECK (kind IN ('fid','token')),
   target      text NOT NULL CHECK (length(target) BETWEEN 8 AND 1024),
   created_at  timestamptz NOT NULL DEFAULT wall_now(),
+  refreshed_at timestamptz NOT NULL DEFAULT wall_now(), -- the app said that the target is its own
   last_ok_at  timestamptz,
   dead_at     timestamptz,
   dead_reason text,
@@ -665,6 +666,7 @@ CREATE TABLE delivery (                             -- one significant change fo
   reason      text,
   said        text[]  NOT NULL DEFAULT '{}',        -- kinds that the notice told
   said_at     timestamptz,                          -- board time
+  answers     jsonb,                                -- of devices, while one has still to take it
   PRIMARY KEY (account_id, leg_id, version),
   CHECK (state NOT IN ('superseded','expired','suppressed','undeliverable') OR reason IS NOT NULL),
   CHECK ((state IN ('held','pending','claimed')) = (done_at IS NULL))) WITH (fillfactor = 80);

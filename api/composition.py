@@ -36,7 +36,7 @@ from realtime.node import Node
 from realtime.notifier import Notifier
 from realtime.receipts import Receipts
 from realtime.relay import Relay
-from realtime.sender import Sender
+from realtime.sender import SEND_SHARE, Sender
 from realtime.sender_log import LogSender
 from realtime.settings import Settings
 from realtime.tokens import Tokens
@@ -66,7 +66,12 @@ async def sender_of(settings: Settings) -> AsyncIterator[Sender]:
         # The SDK costs 0.7 s and 44 MB: only a process that sends pays for it.
         from realtime.sender_fcm import FcmSender
 
-        sender = await FcmSender.open(Path(settings.fcm_credentials), settings.fcm_url)
+        sender = await FcmSender.open(
+            Path(settings.fcm_credentials),
+            settings.fcm_url,
+            settings.lease * SEND_SHARE,
+            settings.fcm_per_minute,
+        )
     else:
         sender = LogSender()
     try:

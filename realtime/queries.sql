@@ -211,7 +211,7 @@ WITH covered AS (
   ORDER BY d.account_id, d.leg_id, d.version FOR UPDATE OF d),
 settled AS (
   UPDATE delivery d SET state = 'seen', reason = 'receipt', done_at = wall_now(),
-    worker = NULL, lease_until = NULL
+    worker = NULL, lease_until = NULL, answers = NULL
   FROM covered c WHERE (d.account_id, d.leg_id, d.version) = (c.account_id, c.leg_id, c.version)
   RETURNING d.leg_id, d.version, d.urgent)
 SELECT r.leg_id, count(s.version) AS settled, greatest(r.attentive_version, max(s.version) FILTER (
@@ -317,9 +317,11 @@ RETURNING d.account_id, d.leg_id, d.version
 
 -- name: load_claimed
 -- $1 worker: what it has claimed, newest first within a leg, with all that decides: the leg, the
--- clock, the feed of the change, the follower with what rang in the last 20 minutes, the devices.
+-- clock, the feed of the change, the follower with what rang in the last 20 minutes, the devices;
+-- and the wall clock, and how many seconds of the lease are left.
 SELECT d.account_id, d.leg_id, d.version, d.seq, d.kinds, d.urgent, d.held_until, d.expires_at,
-  d.due_at, d.attempts, public_state(l) AS leg, board_now() AS board_at, c.speed,
+  d.due_at, d.attempts, d.reason, d.answers, extract(epoch FROM d.lease_until - wall_now())::float8 AS lease_left,
+  wall_now() AS wall_at, public_state(l) AS leg, board_now() AS board_at, c.speed,
   (SELECT epoch::text FROM relay_state) AS epoch,
   coalesce(s.last_seen_at < wall_now() - 3 * s.max_silence, false) AS feed_dead,
   coalesce(g.changed, '{}') AS changed, f.role, f.number, f.told, a.preferences,
@@ -344,9 +346,11 @@ ORDER BY bool_or(d.urgent) OVER one DESC, min(d.due_at) OVER one, d.account_id, 
 -- to be claimed again: in so many wall seconds, or at a board time. Those written down.
 WITH result AS (
   SELECT * FROM jsonb_to_recordset($2::text::jsonb) AS t (account_id uuid, leg_id bigint,
-    version bigint, state text, reason text, retry_in float8, held_until timestamptz, said text[])),
+    version bigint, state text, reason text, retry_in float8, held_until timestamptz, said text[],
+    answers jsonb)),
 mine AS (
-  SELECT d.account_id, d.leg_id, d.version, r.state, r.reason, r.retry_in, r.held_until, r.said
+  SELECT d.account_id, d.leg_id, d.version, r.state, r.reason, r.retry_in, r.held_until, r.said,
+    r.answers
   FROM delivery d JOIN result r USING (account_id, leg_id, version)
   WHERE d.state = 'claimed' AND d.worker = $1
   ORDER BY d.account_id, d.leg_id, d.version FOR UPDATE OF d),
@@ -358,7 +362,9 @@ recorded AS (
              ELSE d.due_at END,
     held_until = coalesce(m.held_until, d.held_until),
     attempts = d.attempts - (m.state = 'held')::integer,
-    said = coalesce(m.said, d.said), said_at = CASE WHEN m.said <> '{}' THEN board_now() END
+    said = coalesce(m.said, d.said),
+    said_at = CASE WHEN m.said <> '{}' THEN board_now() ELSE d.said_at END,
+    answers = CASE WHEN m.state IN ('held','pending') THEN coalesce(m.answers, d.answers) END
   FROM mine m WHERE (d.account_id, d.leg_id, d.version) = (m.account_id, m.leg_id, m.version)
   RETURNING d.account_id, d.leg_id, d.version, d.state)
 SELECT account_id, leg_id, version, state FROM recorded
@@ -377,15 +383,15 @@ UPDATE follow f SET told = s.told FROM sent s
 WHERE (f.account_id, f.leg_id) = (s.account_id, s.leg_id)
 
 -- name: note_devices
--- $1 devices, $2 targets, $3 why it is dead or null when it took a notice; a device that has
--- registered another target since is left alone.
+-- $1 devices, $2 targets, $3 why it is dead or null when it took a notice, $4 when that was asked: a
+-- device that has registered again since, or another target, is left alone.
 WITH answer AS (
   SELECT device_id, target, max(dead_reason) AS dead_reason
   FROM unnest($1::text[]::uuid[], $2::text[], $3::text[]) AS t (device_id, target, dead_reason)
   GROUP BY device_id, target),
 locked AS (
   SELECT v.device_id, a.dead_reason FROM device v JOIN answer a USING (device_id, target)
-  WHERE v.dead_at IS NULL ORDER BY v.device_id FOR UPDATE OF v)
+  WHERE v.dead_at IS NULL AND (a.dead_reason IS NULL OR v.refreshed_at < $4) ORDER BY v.device_id FOR UPDATE OF v)
 UPDATE device v SET dead_reason = l.dead_reason,
   dead_at = CASE WHEN l.dead_reason IS NOT NULL THEN wall_now() END,
   last_ok_at = CASE WHEN l.dead_reason IS NULL THEN wall_now() ELSE v.last_ok_at END

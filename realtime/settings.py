@@ -32,6 +32,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     allowed_origins: str = ""  # comma-separated, besides the own origin
     fcm_credentials: str = ""  # path of a service-account file; empty: notices are printed
     fcm_url: str = "https://fcm.googleapis.com"
+    fcm_per_minute: Annotated[int, Meta(ge=10)] = 600_000  # of each notifier: quota ÷ notifiers
     firebase_web: str = ""  # JSON of the web app in Firebase; empty: browsers get no push
     log_format: str = "auto"  # auto | pretty | json
     log_level: str = "info"

@@ -137,9 +137,11 @@ ALTER TABLE follow
   ADD COLUMN kinds  text[] NOT NULL DEFAULT
     '{cancelled,reinstated,diverted,returned_to_gate,air_return,schedule_change,delay,early,terminal_changed,gate_changed,boarding,final_call,boarding_suspended,belt_assigned,belt_changed}',
   ADD COLUMN told   jsonb  NOT NULL DEFAULT '{}';
+ALTER TABLE device ADD COLUMN refreshed_at timestamptz NOT NULL DEFAULT wall_now();
 ALTER TABLE delivery
   ADD COLUMN said    text[] NOT NULL DEFAULT '{}',
-  ADD COLUMN said_at timestamptz;
+  ADD COLUMN said_at timestamptz,
+  ADD COLUMN answers jsonb;
 DROP INDEX delivery_due;
 CREATE INDEX delivery_due ON delivery (urgent DESC, due_at) WHERE state IN ('held','pending');
 

@@ -220,8 +220,16 @@ def percentile(sorted_values: Sequence[float], share: float) -> float:
 
 async def settled_down(pool: "Pool[asyncpg.Record]", within: float) -> None:
     """Until the whole log is read and nothing is open but what waits for a board time."""
-    done = """SELECT (SELECT seq FROM log_reader WHERE name = 'notifier')
+    done = f"""SELECT (SELECT seq FROM log_reader WHERE name = 'notifier')
       = (SELECT last_seq FROM relay_state) AND NOT EXISTS (SELECT FROM unsequenced())
-      AND NOT EXISTS (SELECT FROM delivery WHERE state IN ('pending','claimed')
-        OR (state = 'held' AND held_until <= board_now()))"""
-    await until(lambda: pool.fetchval(done), within=within, what="only held ones are left")
+      AND NOT EXISTS (SELECT FROM delivery WHERE {OPEN})"""
+    try:
+        await until(lambda: pool.fetchval(done), within=within, what="only held ones are left")
+    except AssertionError as error:
+        left = await pool.fetch(f"SELECT *, wall_now() FROM delivery WHERE {OPEN} LIMIT 3")
+        error.add_note("\n".join(str(dict(row)) for row in left))
+        raise
+
+
+OPEN = """(state IN ('pending','claimed') OR state = 'held'
+  AND (held_until IS NULL OR held_until <= board_now()))"""

@@ -34,7 +34,8 @@ CREATE FUNCTION watch_claims() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
   RETURN NULL;
 END $$;
 CREATE TRIGGER watch_claims AFTER UPDATE ON delivery FOR EACH ROW
-  WHEN (NEW.state = 'claimed' OR OLD.done_at IS NOT NULL) EXECUTE FUNCTION watch_claims();
+  WHEN (NEW.state <> OLD.state AND (NEW.state = 'claimed' OR OLD.done_at IS NOT NULL))
+  EXECUTE FUNCTION watch_claims();
 """
 ROWS = """SELECT account_id::text, leg_id, version, seq, urgent, state, reason, done_at, attempts,
   held_until, expires_at, held_until > board_now() AS waits FROM delivery"""

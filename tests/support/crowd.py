@@ -61,14 +61,15 @@ HABITS = (
 
 
 class Person:
-    """One account that follows some legs."""
+    """One account that follows some legs; `lost` are the receipts of its screen that never arrived,
+    by leg key and version."""
 
     def __init__(self, habit: Habit, name: str, account_id: str, keys: Sequence[str]) -> None:
         self.habit = habit
         self.account_id = account_id
         self.legs = list(keys)
         self.targets = [f"{word}-{name}-{n}-device" for n, word in enumerate(habit.phones)]
-        self.receipts = self.lost = 0
+        self.lost: list[tuple[str, int]] = []
         self.connected = asyncio.Event()
 
 
@@ -99,6 +100,10 @@ class Crowd:
             await add_device(self.pool, account_id, target)
         self.people.append(person)
         return person
+
+    def add_screen(self, habit: Habit, person: Person) -> None:
+        """Another screen of the same account, without phones."""
+        self.people.append(Person(habit, "", person.account_id, person.legs))
 
     @asynccontextmanager
     async def living(self) -> AsyncIterator[None]:
@@ -168,9 +173,8 @@ class Crowd:
             about = person.account_id, self.leg_ids[key]
             self.evidence.displayed[about].append((version, habit.there))
         if self.dice.random() < habit.loses:
-            person.lost += 1
+            person.lost += shown.items()
             return
-        person.receipts += 1
         data = {"epoch": epoch, "attentive": habit.there, "legs": shown}
         reply = await client.command("rpc", {"method": "ack", "data": data})
         assert "rpc" in reply, json.dumps(reply)

@@ -294,6 +294,8 @@ CREATE VIEW log_partition AS
 -- Row trigger: the version counts visible changes, and what a screen shows as "was" survives.
 CREATE FUNCTION flight_leg_before() RETURNS trigger LANGUAGE plpgsql
   SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  unchanged flight_leg := OLD;
 BEGIN
   IF TG_OP = 'INSERT' THEN
     NEW.version := 1;
@@ -302,7 +304,12 @@ BEGIN
     RETURN NEW;
   END IF;
   NEW.version := OLD.version;
-  IF NEW IS NOT DISTINCT FROM OLD THEN
+  -- Generated columns are not computed yet: NEW has nulls there.
+  unchanged.key := NEW.key;
+  unchanged.best_dep := NEW.best_dep;
+  unchanged.best_arr := NEW.best_arr;
+  unchanged.confirmed_at := NEW.confirmed_at;
+  IF NEW IS NOT DISTINCT FROM unchanged THEN
     RETURN NEW;
   END IF;
   NEW.std_initial := coalesce(OLD.std_initial, NEW.std);
@@ -594,6 +601,18 @@ EXCEPTION WHEN lock_not_available THEN
   RETURN 0;
 END $$;
 
+-- The history of legs: `batch` rows that are too old.
+CREATE FUNCTION prune_history(keep interval, batch integer) RETURNS bigint LANGUAGE sql
+  SECURITY DEFINER SET search_path = public, pg_temp
+BEGIN ATOMIC
+  WITH old AS (
+    SELECT leg_id, version FROM leg_change WHERE at < (SELECT board_now()) - keep LIMIT batch),
+  gone AS (
+    DELETE FROM leg_change c USING old o WHERE (c.leg_id, c.version) = (o.leg_id, o.version)
+    RETURNING 1)
+  SELECT count(*) FROM gone;
+END;
+
 -- People ------------------------------------------------------------------------------------------
 
 CREATE TABLE account (                              -- anonymous: nothing here names a person
@@ -624,6 +643,7 @@ CREATE TABLE device (                               -- one push target of one ac
   kind        text NOT NULL CHECK (kind IN ('fid','token')),
   target      text NOT NULL CHECK (length(target) BETWEEN 8 AND 1024),
   created_at  timestamptz NOT NULL DEFAULT wall_now(),
+  refreshed_at timestamptz NOT NULL DEFAULT wall_now(), -- the app said that the target is its own
   last_ok_at  timestamptz,
   dead_at     timestamptz,
   dead_reason text,
@@ -671,6 +691,7 @@ CREATE TABLE delivery (                             -- one significant change fo
   reason      text,
   said        text[]  NOT NULL DEFAULT '{}',        -- kinds that the notice told
   said_at     timestamptz,                          -- board time
+  answers     jsonb,                                -- of devices, while one has still to take it
   PRIMARY KEY (account_id, leg_id, version),
   CHECK (state NOT IN ('superseded','expired','suppressed','undeliverable') OR reason IS NOT NULL),
   CHECK ((state IN ('held','pending','claimed')) = (done_at IS NULL))) WITH (fillfactor = 80);

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
+import asyncpg
 import msgspec
 import structlog
 import typer
@@ -24,7 +25,7 @@ from api.composition import (
     serve_api,
     serve_realtime,
 )
-from api.database import VERSION, DatabaseRefused, create_schema
+from api.database import VERSION, DatabaseRefused, create_schema, grant_roles
 from api.feed_faults import FAULTS, faults_of
 from api.links import data_folder
 from api.postgres_binaries import EmbeddedPostgresError
@@ -32,6 +33,7 @@ from api.replay import Plan
 from api.replay_day import read_days
 from api.replay_source import NEW_YORK
 from api.serving import listen
+from api.tls import CertificateRefused
 from realtime.settings import Settings, SettingsError, load_settings
 
 cli = typer.Typer(
@@ -53,6 +55,10 @@ cli.command()(cli_check.check)
 Host = Annotated[str | None, typer.Option(help="Address to listen on [GATECAST_HOST].")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on [GATECAST_PORT].")]
 T = TypeVar("T")
+WAY_TO_RIGHTS = (
+    "run `gatecast db init` as the owner of the schema, and give this login the role of its"
+    " process, such as GRANT gatecast_realtime TO …"
+)
 DAYS_HELP = (
     "A day of 2013 (2013-03-08), days (2013-03-07..2013-03-09), or a CSV file of your own named "
     "by its day. 7 to 9 March are shipped; others need: pip install gatecast\\[days]"
@@ -146,6 +152,7 @@ def init() -> None:
     settings = shared_settings(start())
     execute(lambda: create_schema(settings.database_url))
     typer.echo("The schema is there.")
+    give_rights(settings)
 
 
 @db.command()
@@ -154,6 +161,21 @@ def upgrade() -> None:
     settings = shared_settings(start())
     execute(lambda: create_schema(settings.database_url))
     typer.echo(f"The schema has version {VERSION}.")
+    give_rights(settings)
+
+
+def give_rights(settings: Settings) -> None:
+    """Processes need no more than these; a login that may not give them says who can."""
+    if execute(lambda: grant_roles(settings.database_url)):
+        typer.echo(
+            "The roles gatecast_api, _realtime, _relay, _notifier and _replay have their rights."
+        )
+    else:
+        typer.echo(
+            "This login may create no roles: processes of others have no rights here. Run it again"
+            " as the owner of the schema with CREATEROLE to give each process a login of its own.",
+            err=True,
+        )
 
 
 def start(**overrides: str | int | None) -> Settings:
@@ -234,10 +256,21 @@ def execute(work: Callable[[], Awaitable[T]]) -> T:
 
     try:
         return uvloop.run(main())
-    except* (EmbeddedPostgresError, DatabaseRefused) as group:
-        raise fail("; ".join(str(error) for error in group.exceptions)) from None
+    except* (EmbeddedPostgresError, DatabaseRefused, CertificateRefused) as group:
+        raise fail(sentences(group)) from None
+    except* asyncpg.InsufficientPrivilegeError as group:
+        sentence = f"this login of the database lacks a right ({sentences(group)}): {WAY_TO_RIGHTS}"
+        raise fail(sentence) from None
     except* OSError as group:
-        raise fail("; ".join(str(error) for error in group.exceptions)) from None
+        raise fail(sentences(group)) from None
+
+
+def sentences(group: BaseExceptionGroup[BaseException]) -> str:
+    """What its exceptions say, however deep they lie."""
+    return "; ".join(
+        sentences(each) if isinstance(each, BaseExceptionGroup) else str(each)
+        for each in group.exceptions
+    )
 
 
 def fail(sentence: str) -> typer.Exit:

@@ -30,12 +30,16 @@ class FlightPublication(Struct, frozen=True, kw_only=True):
 
 
 class FeedFreshness(Struct, frozen=True, kw_only=True):
-    """How fresh a feed is that spoke of this airport; `last_seen` is wall time."""
+    """How fresh a feed is that spoke of this airport; `last_seen` is wall time.
+
+    A board is as fresh as the best of the feeds that name it in `boards`, and live if none does.
+    """
 
     code: str
     state: Literal["fresh", "late", "dead"]
     last_seen: datetime | None
     synthetic: bool
+    boards: list[Literal["departures", "arrivals"]]
 
 
 class LogPlace(Struct, frozen=True, kw_only=True):

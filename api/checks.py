@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.database import VERSION, open_engine, open_sessions, reaching, schema_version
 from api.feed_state import read_feed_states
 from api.pages import web_folder
+from api.tls import Certificate, CertificateRefused
 from realtime.errors import GatecastError
 from realtime.settings import Settings
 
@@ -55,7 +56,8 @@ async def findings(settings: Settings, dsn: str | None) -> list[Finding]:
     else:
         found += await database(dsn)
     found += [await broker(settings.amqp_url), firebase(settings.fcm_credentials), web()]
-    found.append(await port(settings.host, settings.port))
+    found += certificate(settings)
+    found.append(await port(settings))
     return found
 
 
@@ -171,16 +173,33 @@ def web() -> Finding:
     return Finding("web", "warn", "no pages: run `make web`, or use a released wheel")
 
 
-async def port(host: str, number: int) -> Finding:
+def certificate(settings: Settings) -> list[Finding]:
+    """Whether TLS in this process has what it needs; nothing where a proxy does it."""
+    try:
+        found = Certificate.of(settings)
+    except CertificateRefused as error:
+        return [Finding("certificate", "fail", str(error))]
+    return [] if found is None else [Finding("certificate", "ok", settings.tls_cert)]
+
+
+async def port(settings: Settings) -> Finding:
     """Whether the port is ours or free."""
+    host, number = settings.host, settings.port
     request = b"GET /healthz HTTP/1.0\r\n\r\n"
-    answer = await ask(host, number, request, -1)
+    answer = await ask(host, number, request, -1, unverified() if settings.tls_cert else None)
     if answer is None:
         return Finding("port", "ok", f"{host}:{number} is free")
     if b'"build"' in answer:
         return Finding("port", "ok", f"a Gatecast answers at {host}:{number}")
     sentence = f"{host}:{number} is another program's: stop it, or set GATECAST_PORT"
     return Finding("port", "fail", sentence)
+
+
+def unverified() -> ssl.SSLContext:
+    """For a question of which only the form of the answer counts."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 async def ask(

@@ -4,7 +4,6 @@ import asyncio
 import os
 import sys
 import time
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
 
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 
 from api.cli_feeds import URL_FILE, Json, fail
+from api.links import data_folder, local_url
 from api.watch_view import view
 from api.watched import Fact, Verdict, Watched
 from api.watcher import Watcher, WatchRefused
@@ -102,9 +102,9 @@ def write_line(fact: Fact) -> None:
 def served_url(settings: Settings) -> str:
     """What the running `gatecast serve` says, else the configured address."""
     try:
-        return (Path(settings.data_dir).expanduser() / URL_FILE).read_text("utf-8").strip()
+        return (data_folder(settings) / URL_FILE).read_text("utf-8").strip()
     except FileNotFoundError:
-        return f"http://{settings.host}:{settings.port}"
+        return local_url(settings)
 
 
 def socket_url(url: str) -> str:

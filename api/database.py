@@ -17,6 +17,7 @@ from realtime.database import SESSION
 from realtime.errors import GatecastError
 
 VERSION = 2
+ROLES = "resources/roles.sql"
 
 Sessions = async_sessionmaker[AsyncSession]
 
@@ -87,6 +88,21 @@ async def create_schema(dsn: str) -> None:
                 await connection.execute(migration_text(following))
     finally:
         await connection.close()
+
+
+async def grant_roles(dsn: str) -> bool:
+    """Give each kind of process its rights; False: this login may not, and nothing has changed."""
+    with reaching(dsn):
+        connection = await asyncpg.connect(dsn, timeout=5)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('gatecast schema'))")
+            await connection.execute(files("api").joinpath(ROLES).read_text("utf-8"))
+    except asyncpg.InsufficientPrivilegeError:
+        return False
+    finally:
+        await connection.close()
+    return True
 
 
 async def schema_version(dsn: str) -> int | None:

@@ -81,9 +81,16 @@ def data_folder(settings: Settings) -> Path:
 
 
 def local_url(settings: Settings) -> str:
-    """Where other processes of this machine find us."""
+    """Where other processes of this machine find us: under TLS by the name that it is for."""
+    if settings.tls_cert and settings.public_url:
+        return settings.public_url.rstrip("/")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    return f"{scheme(settings)}://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def scheme(settings: Settings) -> str:
+    """What this process itself speaks."""
+    return "https" if settings.tls_cert else "http"
 
 
 def public_url(settings: Settings) -> str:
@@ -98,4 +105,4 @@ def public_url(settings: Settings) -> str:
                 host = probe.getsockname()[0]
             except OSError:
                 host = "127.0.0.1"
-    return f"http://{host}:{settings.port}"
+    return f"{scheme(settings)}://{host}:{settings.port}"

@@ -277,6 +277,7 @@ class Device(Base):
     kind: Mapped[str]
     target: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    refreshed_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
     last_ok_at: Mapped[datetime | None]
     dead_at: Mapped[datetime | None]
     dead_reason: Mapped[str | None]

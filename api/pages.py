@@ -17,8 +17,11 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-# Browsers ignore it without TLS, and complain.
-ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin"}
+# Browsers ignore them without TLS, and complain of the first.
+SECURE = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Strict-Transport-Security": "max-age=31536000",
+}
 NOT_BUILT = "The web client is not built here. Run `make web`, or use a released wheel.\n"
 
 
@@ -69,7 +72,7 @@ def page(path: Path, own: Mapping[str, str]) -> Callable[[Request], Response]:
     def endpoint(request: Request) -> Response:
         if not path.is_file():
             return PlainTextResponse(NOT_BUILT, 503)
-        headers = {**own, **(ISOLATED if request.url.scheme == "https" else {})}
+        headers = {**own, **(SECURE if request.url.scheme == "https" else {})}
         return FileResponse(path, headers=headers, media_type="text/html; charset=utf-8")
 
     return endpoint

@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 
+from api.tls import Certificate
 from realtime.app import Readiness
 from realtime.errors import SHUTDOWN
 from realtime.settings import Settings
@@ -54,8 +55,9 @@ def listen(settings: Settings) -> socket.socket:
     return bound
 
 
-def server_of(app: Starlette) -> Server:
+def server_of(app: Starlette, certificate: Certificate | None = None) -> Server:
     """uvicorn as Gatecast needs it: the fast parsers, no compression, no logs of its own."""
+    context = None if certificate is None else certificate.context
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -69,6 +71,7 @@ def server_of(app: Starlette) -> Server:
         server_header=False,
         timeout_graceful_shutdown=2,
         backlog=2048,
+        ssl_context_factory=None if context is None else lambda *_: context,
     )
     return Server(config)
 
@@ -87,7 +90,8 @@ class Process:
         self.settings = settings
         self.readiness = readiness
         self.parts = parts
-        self.server = server_of(app) if app is not None else None
+        self.certificate = Certificate.of(settings)
+        self.server = server_of(app, self.certificate) if app is not None else None
         self.sockets = sockets
         self.stopping = asyncio.Event()
 
@@ -96,6 +100,8 @@ class Process:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
+        if self.certificate is not None:
+            loop.add_signal_handler(signal.SIGHUP, self.certificate.renew)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(part.run(), name=name) for name, part in self.parts]
             if self.sockets is not None:

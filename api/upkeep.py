@@ -1,4 +1,4 @@
-"""Elected periodic work: clock rows, silent feeds, partitions, retention."""
+"""Elected periodic work: clock rows, silent feeds, doubtful legs, partitions, retention."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -138,7 +138,8 @@ class Watched:
         if self.last_frame is None and link == "live":
             link = "late"
         feeds = (self.report or {}).get("feeds", [])
-        states = [FEED_STATE[each["state"]] for each in feeds]
+        board = self.channel.movement
+        states = [FEED_STATE[each["state"]] for each in feeds if board in each["boards"]]
         feed: Freshness = min(states, key=ORDER.index, default="live")
         if ORDER.index(feed) > ORDER.index(link):
             return Verdict(feed, "feed")

@@ -1,6 +1,7 @@
 """Keeps a channel watched: connects, recovers by offset, and comes back whenever a link is lost."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
@@ -116,6 +117,11 @@ class Watcher:
             return
         if isinstance(error, websockets.InvalidHandshake | websockets.InvalidMessage):
             sentence = f"{self.url} answers, but not as a Gatecast does ({error}); see --url"
+        elif isinstance(error, ssl.SSLError):
+            sentence = (
+                f"{self.url} shows no certificate that can be trusted ({error.reason}): name it as "
+                "its certificate does, and your own authority with SSL_CERT_FILE"
+            )
         elif isinstance(error, websockets.InvalidURI):
             sentence = f"{self.url} is no address; --url takes http://host:port"
         else:

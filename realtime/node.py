@@ -1,11 +1,12 @@
 """One realtime node: loads the state, follows the bus, tells every screen how fresh it is."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
+import msgspec
 import structlog
 from msgspec import Raw, Struct
 
@@ -35,7 +36,8 @@ class Feed(Struct, frozen=True):
     last_seen: datetime | None
     max_silence: float
     synthetic: bool
-    airports: frozenset[str]
+    airports: Mapping[str, Sequence[str]]
+    """Where it stated legs, and there the boards whose times it answers for."""
 
     def state(self, wall: datetime) -> str:
         """fresh up to max_silence, late up to 3 × that, dead beyond."""
@@ -130,6 +132,7 @@ class Node:
                 "state": feed.state(wall),
                 "last_seen": feed.last_seen,
                 "synthetic": feed.synthetic,
+                "boards": feed.airports[airport],
             }
             for feed in self.feeds
             if airport in feed.airports
@@ -219,7 +222,10 @@ class Node:
             except DATABASE_AWAY:
                 pass  # known feeds go on ageing, and _follow has said it
             wall = datetime.now(UTC)
-            states = (self.replay, *((feed.code, feed.state(wall)) for feed in self.feeds))
+            states = (
+                self.replay,
+                *((feed.code, feed.state(wall), feed.airports) for feed in self.feeds),
+            )
             if states != said or loop.time() - published_at >= self.settings.status_interval:
                 said, published_at = states, loop.time()
                 self.hub.publish_status()
@@ -241,7 +247,7 @@ class Node:
                 row["last_seen_at"],
                 row["max_silence"],
                 row["synthetic"],
-                frozenset(row["airports"]),
+                msgspec.json.decode(row["airports"]),
             )
             for row in rows
         ]

@@ -9,8 +9,10 @@ share the work out. A crash between sending and recording repeats a notice under
 import asyncio
 import random
 import secrets
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
 from itertools import groupby, islice
 
 import asyncpg
@@ -39,7 +41,7 @@ from realtime.flight import Change
 from realtime.follower import TOLD_FIELDS
 from realtime.notice_change import Significance, significance
 from realtime.occasions import enqueue_occasions, follow_on
-from realtime.sender import Sender
+from realtime.sender import SEND_SHARE, Notice, Outcome, Sender, Sent, Target
 from realtime.settings import Settings
 
 READER = "notifier"
@@ -73,6 +75,7 @@ class Notifier:
         self._results: list[Result] = []
         self._learned: list[Learned] = []
         self._notes: list[DeviceNote] = []
+        self._asked_at: datetime | None = None  # by the database: before the notes were asked for
 
     async def run(self) -> None:
         """Until cancelled; losing the database is waited out, nothing else is."""
@@ -181,7 +184,10 @@ class Notifier:
         await self._record()
         await self.pool.execute(QUERIES["release_leases"])
         await self.pool.execute(QUERIES["claim"], self.worker, self.settings.lease, CLAIM_BATCH)
+        loaded_at = time.monotonic()
         rows = await self.pool.fetch(QUERIES["load_claimed"], self.worker)
+        if not rows:
+            return False
         claims: list[Claim] = []
         results: list[Result] = []
         doubts = await self.doubts.of(rows)
@@ -190,14 +196,17 @@ class Notifier:
             claims += [claim] if claim is not None else []
             results += settled
         sends = [(target, claim.notice) for claim in claims for target in claim.targets]
-        answers = await self.sender.send(sends) if sends else []
+        ends_at = loaded_at + min(row["lease_left"] for row in rows)
+        answers = await self._send(sends, ends_at) if sends else []
         # Kept until they are recorded: a database that goes away now must not cost a repeat.
         self._results, self._learned = results, []
+        self._asked_at = min(row["wall_at"] for row in rows)
         remaining = iter(answers)
+        now = self._asked_at + timedelta(seconds=time.monotonic() - loaded_at)
         for claim in claims:
-            found = results_of(claim, list(islice(remaining, len(claim.targets))))
+            found = results_of(claim, list(islice(remaining, len(claim.targets))), now)
             self._results += found
-            if found[0].state == "sent":
+            if found[0].said is not None:
                 self._learned.append(learned(claim))
         self._notes = [
             note
@@ -205,7 +214,13 @@ class Notifier:
             if (note := note_of(target, sent)) is not None
         ]
         await self._record()
-        return bool(rows)
+        return True
+
+    async def _send(self, sends: Sequence[tuple[Target, Notice]], ends_at: float) -> Sequence[Sent]:
+        """Only while the sender is sure to end before the lease: another may have it then."""
+        if ends_at - time.monotonic() < self.settings.lease * SEND_SHARE:
+            return [Sent(Outcome.RETRY, "too little of the lease was left", 0.0)] * len(sends)
+        return await self.sender.send(sends)
 
     async def _record(self) -> None:
         """Write down the results of the last batch, unless that has been done."""
@@ -226,6 +241,7 @@ class Notifier:
                     [note.target.device_id for note in notes],
                     [note.target.target for note in notes],
                     [note.dead_reason for note in notes],
+                    self._asked_at,
                 )
         self.ended.update(result.state for result in results)
         self._results, self._learned, self._notes = [], [], []

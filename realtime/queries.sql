@@ -85,15 +85,35 @@ ORDER BY seq
 SELECT at FROM change_log WHERE kind = 'clock' AND seq <= $1 ORDER BY seq DESC LIMIT 1
 
 -- name: load_feeds
--- Enabled feeds that can fall silent, with the airports whose legs they stated within 36 hours.
+-- Enabled feeds that can fall silent, with the airports whose legs they stated within 36 hours, and
+-- there the boards whose times they answer for: of the feeds with the most authority over the times
+-- of a leg, those that lead at least half as many legs as the one that leads most.
+WITH stated AS (
+  SELECT feed_id, airport, board, timed AND rank() OVER (
+    PARTITION BY leg_id, airport, board, timed ORDER BY coalesce(a.priority, f.priority) DESC) = 1 AS leads
+  FROM feed f JOIN leg_statement s USING (feed_id) JOIN flight_leg l USING (leg_id)
+  CROSS JOIN LATERAL (VALUES
+    (l.dep_airport, 'departures', 'dep_times', s.fields ?| '{std,etd,atd}'),
+    (l.arr_airport, 'arrivals', 'arr_times', s.fields ?| '{sta,eta,ata}'),
+    (l.divert_airport, 'arrivals', 'arr_times', s.fields ?| '{sta,eta,ata}'))
+    side (airport, board, field_group, timed)
+  LEFT JOIN feed_authority a USING (feed_id, field_group)
+  WHERE f.enabled AND f.max_silence IS NOT NULL AND s.as_of > board_now() - interval '36 hours'
+    AND airport IS NOT NULL),
+led AS (
+  SELECT feed_id, airport, board, count(*) FILTER (WHERE leads) AS legs
+  FROM stated GROUP BY feed_id, airport, board),
+answering AS (
+  SELECT feed_id, airport, board,
+    legs > 0 AND 2 * legs >= max(legs) OVER (PARTITION BY airport, board) AS answers FROM led),
+spoken AS (
+  SELECT feed_id, airport,
+    coalesce(jsonb_agg(board ORDER BY board) FILTER (WHERE answers), '[]') AS boards
+  FROM answering GROUP BY feed_id, airport)
 SELECT f.code, f.last_seen_at, extract(epoch FROM f.max_silence)::float8 AS max_silence, f.synthetic,
-  coalesce(array_agg(DISTINCT a.iata) FILTER (WHERE a.iata IS NOT NULL), '{}') AS airports
-FROM feed f
-LEFT JOIN leg_statement s ON s.feed_id = f.feed_id AND s.as_of > board_now() - interval '36 hours'
-LEFT JOIN flight_leg l USING (leg_id)
-LEFT JOIN LATERAL (VALUES (l.dep_airport), (l.arr_airport), (l.divert_airport)) a (iata) ON true
-WHERE f.enabled AND f.max_silence IS NOT NULL
-GROUP BY f.feed_id
+  coalesce((SELECT jsonb_object_agg(airport, boards) FROM spoken WHERE feed_id = f.feed_id), '{}')
+    AS airports
+FROM feed f WHERE f.enabled AND f.max_silence IS NOT NULL ORDER BY f.feed_id
 
 -- name: lock_upkeep
 -- True for the one session that does the periodic work; held until the session ends.
@@ -169,14 +189,7 @@ SELECT count(*) FROM gone
 
 -- name: forget_history
 -- $1 days, $2 rows at once: changes made longer ago, in board time. Rows deleted.
-WITH old AS (
-  SELECT leg_id, version FROM leg_change
-  WHERE at < (SELECT board_now()) - make_interval(secs => $1::float8 * 86400)
-  LIMIT $2 FOR UPDATE SKIP LOCKED),
-gone AS (
-  DELETE FROM leg_change c USING old o WHERE (c.leg_id, c.version) = (o.leg_id, o.version)
-  RETURNING 1)
-SELECT count(*) FROM gone
+SELECT prune_history(make_interval(secs => $1::float8 * 86400), $2)
 
 -- name: keep_partitions
 -- Partitions ahead of the writers, and away with those that nobody needs; $1 days of log are kept.
@@ -255,7 +268,7 @@ WITH covered AS (
   ORDER BY d.account_id, d.leg_id, d.version FOR UPDATE OF d),
 settled AS (
   UPDATE delivery d SET state = 'seen', reason = 'receipt', done_at = wall_now(),
-    worker = NULL, lease_until = NULL
+    worker = NULL, lease_until = NULL, answers = NULL
   FROM covered c WHERE (d.account_id, d.leg_id, d.version) = (c.account_id, c.leg_id, c.version)
   RETURNING d.leg_id, d.version, d.urgent)
 SELECT r.leg_id, count(s.version) AS settled, greatest(r.attentive_version, max(s.version) FILTER (
@@ -412,9 +425,11 @@ RETURNING d.account_id, d.leg_id, d.version
 -- name: load_claimed
 -- $1 worker: what it has claimed, newest first within a leg, with all that decides: the leg, the
 -- clock, the feed of the change, the follower with what rang in the last 20 minutes or is said once,
--- the devices, the legs that bear on this one.
+-- the devices, the legs that bear on this one; and the wall clock, and how many seconds of the lease
+-- are left.
 SELECT d.account_id, d.leg_id, d.version, d.seq, d.kinds, d.urgent, d.held_until, d.expires_at,
-  d.due_at, d.attempts, public_state(l) AS leg, board_now() AS board_at, c.speed,
+  d.due_at, d.attempts, d.reason, d.answers, extract(epoch FROM d.lease_until - wall_now())::float8 AS lease_left,
+  wall_now() AS wall_at, public_state(l) AS leg, board_now() AS board_at, c.speed,
   (SELECT epoch::text FROM relay_state) AS epoch,
   coalesce(s.last_seen_at < wall_now() - 3 * s.max_silence, false) AS feed_dead,
   CASE WHEN d.version > 0 THEN coalesce(g.changed, '{}') ELSE '{}' END AS changed,
@@ -488,9 +503,11 @@ GROUP BY n.airport, r.tell, r.since, r.until
 -- to be claimed again: in so many wall seconds, or at a board time. Those written down.
 WITH result AS (
   SELECT * FROM jsonb_to_recordset($2::text::jsonb) AS t (account_id uuid, leg_id bigint,
-    version bigint, state text, reason text, retry_in float8, held_until timestamptz, said text[])),
+    version bigint, state text, reason text, retry_in float8, held_until timestamptz, said text[],
+    answers jsonb)),
 mine AS (
-  SELECT d.account_id, d.leg_id, d.version, r.state, r.reason, r.retry_in, r.held_until, r.said
+  SELECT d.account_id, d.leg_id, d.version, r.state, r.reason, r.retry_in, r.held_until, r.said,
+    r.answers
   FROM delivery d JOIN result r USING (account_id, leg_id, version)
   WHERE d.state = 'claimed' AND d.worker = $1
   ORDER BY d.account_id, d.leg_id, d.version FOR UPDATE OF d),
@@ -502,7 +519,9 @@ recorded AS (
              ELSE d.due_at END,
     held_until = coalesce(m.held_until, d.held_until),
     attempts = d.attempts - (m.state = 'held')::integer,
-    said = coalesce(m.said, d.said), said_at = CASE WHEN m.said <> '{}' THEN board_now() END
+    said = coalesce(m.said, d.said),
+    said_at = CASE WHEN m.said <> '{}' THEN board_now() ELSE d.said_at END,
+    answers = CASE WHEN m.state IN ('held','pending') THEN coalesce(m.answers, d.answers) END
   FROM mine m WHERE (d.account_id, d.leg_id, d.version) = (m.account_id, m.leg_id, m.version)
   RETURNING d.account_id, d.leg_id, d.version, d.state)
 SELECT account_id, leg_id, version, state FROM recorded
@@ -521,15 +540,15 @@ UPDATE follow f SET told = s.told FROM sent s
 WHERE (f.account_id, f.leg_id) = (s.account_id, s.leg_id)
 
 -- name: note_devices
--- $1 devices, $2 targets, $3 why it is dead or null when it took a notice; a device that has
--- registered another target since is left alone.
+-- $1 devices, $2 targets, $3 why it is dead or null when it took a notice, $4 when that was asked: a
+-- device that has registered again since, or another target, is left alone.
 WITH answer AS (
   SELECT device_id, target, max(dead_reason) AS dead_reason
   FROM unnest($1::text[]::uuid[], $2::text[], $3::text[]) AS t (device_id, target, dead_reason)
   GROUP BY device_id, target),
 locked AS (
   SELECT v.device_id, a.dead_reason FROM device v JOIN answer a USING (device_id, target)
-  WHERE v.dead_at IS NULL ORDER BY v.device_id FOR UPDATE OF v)
+  WHERE v.dead_at IS NULL AND (a.dead_reason IS NULL OR v.refreshed_at < $4) ORDER BY v.device_id FOR UPDATE OF v)
 UPDATE device v SET dead_reason = l.dead_reason,
   dead_at = CASE WHEN l.dead_reason IS NOT NULL THEN wall_now() END,
   last_ok_at = CASE WHEN l.dead_reason IS NULL THEN wall_now() ELSE v.last_ok_at END

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+SEND_SHARE = 0.5  # of a lease: the longest that one call of `send` lasts
+
 
 class Target(Struct, frozen=True):
     """One push target of an account; kind is `fid` or `token`, platform android, ios or web."""
@@ -60,7 +62,10 @@ class Sender(Protocol):
     """Adapter to a push provider."""
 
     async def send(self, sends: Sequence[tuple[Target, Notice]]) -> list[Sent]:
-        """One outcome for each pair, in order; provider faults become RETRY, never an exception."""
+        """One outcome for each pair, in order; provider faults become RETRY, never an exception.
+
+        It ends within SEND_SHARE of the lease of a claim; what it had no time for is RETRY.
+        """
         ...
 
     async def close(self) -> None: ...

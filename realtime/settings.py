@@ -27,10 +27,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     database_url: str = ""  # empty: the embedded PostgreSQL
     amqp_url: str = ""  # empty: nodes tail the change log
     public_url: str = ""  # what QR codes and links point to; empty: the address that was asked
+    tls_cert: str = ""  # path of a PEM file, with its intermediates; empty: plain HTTP
+    tls_key: str = ""  # path of a PEM file; both are read again on SIGHUP
     secret: str = ""  # signs connection tokens; empty: made and kept in the data folder
     allowed_origins: str = ""  # comma-separated, besides the own origin
     fcm_credentials: str = ""  # path of a service-account file; empty: notices are printed
     fcm_url: str = "https://fcm.googleapis.com"
+    fcm_per_minute: Annotated[int, Meta(ge=10)] = 600_000  # of each notifier: quota ÷ notifiers
     firebase_web: str = ""  # JSON of the web app in Firebase; empty: browsers get no push
     log_format: str = "auto"  # auto | pretty | json
     log_level: str = "info"

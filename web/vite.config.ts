@@ -83,7 +83,7 @@ function namedBuild(): Plugin {
     },
   }
 }
-const SHARED = /node_modules\/(?:react|react-dom|scheduler|centrifuge|events)\/|preload-helper|src\/(?:live\/|text|format|locales\/screens\/en)/
+const SHARED = /node_modules\/(?:react|react-dom|scheduler|centrifuge|events)\/|preload-helper|src\/(?:live\/(?!flights|receipts)|text|format|locales\/screens\/en)/
 const PASSENGER = /node_modules\/(?:axios|@lingui|@tanstack|react-router)\/|src\/(?:rest\/|features\/flight\/flight\.module|components\/(?:icons|passenger))/
 
 export default defineConfig({

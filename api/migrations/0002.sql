@@ -42,6 +42,8 @@ CREATE INDEX leg_alias_leg ON leg_alias (leg_id);
 
 CREATE OR REPLACE FUNCTION flight_leg_before() RETURNS trigger LANGUAGE plpgsql
   SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  unchanged flight_leg := OLD;
 BEGIN
   IF TG_OP = 'INSERT' THEN
     NEW.version := 1;
@@ -50,7 +52,12 @@ BEGIN
     RETURN NEW;
   END IF;
   NEW.version := OLD.version;
-  IF NEW IS NOT DISTINCT FROM OLD THEN
+  -- Generated columns are not computed yet: NEW has nulls there.
+  unchanged.key := NEW.key;
+  unchanged.best_dep := NEW.best_dep;
+  unchanged.best_arr := NEW.best_arr;
+  unchanged.confirmed_at := NEW.confirmed_at;
+  IF NEW IS NOT DISTINCT FROM unchanged THEN
     RETURN NEW;
   END IF;
   NEW.std_initial := coalesce(OLD.std_initial, NEW.std);
@@ -130,9 +137,11 @@ ALTER TABLE follow
   ADD COLUMN kinds  text[] NOT NULL DEFAULT
     '{cancelled,reinstated,diverted,returned_to_gate,air_return,schedule_change,delay,early,terminal_changed,gate_changed,boarding,final_call,boarding_suspended,belt_assigned,belt_changed,inbound_late,connection_risk}',
   ADD COLUMN told   jsonb  NOT NULL DEFAULT '{}';
+ALTER TABLE device ADD COLUMN refreshed_at timestamptz NOT NULL DEFAULT wall_now();
 ALTER TABLE delivery
   ADD COLUMN said    text[] NOT NULL DEFAULT '{}',
-  ADD COLUMN said_at timestamptz;
+  ADD COLUMN said_at timestamptz,
+  ADD COLUMN answers jsonb;
 DROP INDEX delivery_due;
 CREATE INDEX delivery_due ON delivery (urgent DESC, due_at) WHERE state IN ('held','pending');
 
@@ -178,3 +187,15 @@ END;
 -- Retention ---------------------------------------------------------------------------------------
 
 CREATE INDEX delivery_age ON delivery (due_at);
+
+-- The history of legs: `batch` rows that are too old.
+CREATE FUNCTION prune_history(keep interval, batch integer) RETURNS bigint LANGUAGE sql
+  SECURITY DEFINER SET search_path = public, pg_temp
+BEGIN ATOMIC
+  WITH old AS (
+    SELECT leg_id, version FROM leg_change WHERE at < (SELECT board_now()) - keep LIMIT batch),
+  gone AS (
+    DELETE FROM leg_change c USING old o WHERE (c.leg_id, c.version) = (o.leg_id, o.version)
+    RETURNING 1)
+  SELECT count(*) FROM gone;
+END;

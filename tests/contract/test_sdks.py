@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 
 from realtime.change_log import ChangeLog
 from realtime.relay import Relay
+from tests.support.certificate import issue
 from tests.support.gatecast import Gatecast
 from tests.support.legs import add_legs, key_of, set_gate
 
@@ -30,10 +33,15 @@ async def relay(pool: "Pool[asyncpg.Record]") -> AsyncIterator[None]:
     await asyncio.gather(running, return_exceptions=True)
 
 
-@pytest.fixture
-async def node(dsn: str, relay: None) -> AsyncIterator[Gatecast]:
-    """A node in a process of its own, to be killed."""
-    async with Gatecast("realtime", dsn=dsn) as process:
+@pytest.fixture(params=["plain", "tls"])
+async def node(
+    request: pytest.FixtureRequest, dsn: str, relay: None, tmp_path: Path
+) -> AsyncIterator[Gatecast]:
+    """A node in a process of its own, to be killed; also one that speaks TLS itself."""
+    process = Gatecast("realtime", dsn=dsn)
+    if request.param == "tls":
+        process.show_certificate(issue(tmp_path, "127.0.0.1"))
+    async with process:
         await process.ready()
         yield process
 
@@ -56,10 +64,12 @@ class Script:
 
 
 @asynccontextmanager
-async def javascript(url: str, *channels: str) -> AsyncIterator[Script]:
+async def javascript(node: Gatecast, *channels: str) -> AsyncIterator[Script]:
+    trusted = {"NODE_EXTRA_CA_CERTS": str(node.ca_file)} if node.ca_file else {}
+    environment = {**os.environ, **trusted}
     process = await asyncio.create_subprocess_exec(
-        "node", "--no-warnings", "--experimental-websocket", SCRIPT, url, *channels,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        "node", "--no-warnings", "--experimental-websocket", SCRIPT, node.url, *channels,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment,
     )  # fmt: skip
     try:
         yield Script(process)
@@ -73,7 +83,7 @@ async def test_centrifuge_js_follows_a_flight_and_a_board_over_a_killed_node(
 ) -> None:
     await add_legs(pool, 2)
     key, other = await key_of(pool, 1), await key_of(pool, 2)
-    async with javascript(node.url, f"flight:{key}", BOARD) as script:
+    async with javascript(node, f"flight:{key}", BOARD) as script:
         connected = await script.next("connected")
         assert connected["data"]["freshness"]["stale"] == 60
         first = await script.next("publication")
@@ -102,7 +112,7 @@ async def test_centrifuge_js_recovers_a_board_and_takes_a_new_epoch(
 ) -> None:
     await add_legs(pool, 2)
     key, other = await key_of(pool, 1), await key_of(pool, 2)
-    async with javascript(node.url, f"flight:{key}", BOARD) as script:
+    async with javascript(node, f"flight:{key}", BOARD) as script:
         await script.next("sync")
         node.kill()
         await script.next("connecting")
@@ -140,7 +150,12 @@ async def test_centrifuge_python_recovers_a_flight_over_a_killed_node(
     await add_legs(pool)
     key = await key_of(pool, 1)
     notes = Notes()
-    client = centrifuge.Client(node.url, min_reconnect_delay=0.05, max_reconnect_delay=0.3)
+    client = centrifuge.Client(
+        node.url,
+        min_reconnect_delay=0.05,
+        max_reconnect_delay=0.3,
+        ssl_context=ssl.create_default_context(cafile=node.ca_file) if node.ca_file else None,
+    )
     subscription = client.new_subscription(f"flight:{key}", notes)
     async with asyncio.timeout(60):
         await client.connect()

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Frame, Page, WebSocket, expect
 
 from tests.support.browser import WatchedPage, open_page
 from tests.support.gatecast import Gatecast
-from tests.support.legs import add_legs, key_of
+from tests.support.legs import add_feed, add_legs, key_of
 from tests.support.wait import until
 
 Pool = asyncpg.Pool
@@ -91,18 +91,12 @@ class Screen:
 
 @pytest.fixture
 async def server(dsn: str, pool: "Pool[asyncpg.Record]") -> AsyncIterator[Gatecast]:
-    """Three departures that are called, of an airport whose feed is alive."""
+    """Three departures that are called, of an airport whose feed is alive; so is a tracker."""
     await add_legs(pool, 3, departs_in="40 minutes")
     for leg_id, (phase, _) in CALLS.items():
         await pool.execute("UPDATE flight_leg SET phase = $2 WHERE leg_id = $1", leg_id, phase)
-    await pool.execute(
-        "INSERT INTO feed (code, party, max_silence, last_seen_at)"
-        " VALUES ('aodb', 'airport', '1 hour', wall_now())"
-    )
-    await pool.execute(
-        "INSERT INTO leg_statement (leg_id, feed_id, as_of)"
-        " SELECT leg_id, feed_id, board_now() FROM flight_leg, feed WHERE code = 'aodb'"
-    )
+    await add_feed(pool)
+    await add_feed(pool, "tracker", priority=10)
     limits = {f"link_{state}": str(limit) for state, limit in LINK.items()}
     async with Gatecast("serve", dsn=dsn, status_interval=str(STATUS_EVERY), **limits) as process:
         await process.ready()

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Locator, Page, expect
 from tests.support.browser import WatchedPage, open_page
 from tests.support.followers import end_holds
 from tests.support.gatecast import Gatecast
-from tests.support.legs import add_legs, key_of, set_gate
+from tests.support.legs import add_feed, add_legs, key_of, set_gate
 from tests.support.wait import until
 
 Pool = asyncpg.Pool
@@ -24,14 +24,7 @@ LIMITS = {"link_late": "2", "link_stale": "4", "link_down": "8", "status_interva
 async def server(dsn: str, pool: "Pool[asyncpg.Record]") -> AsyncIterator[Gatecast]:
     """Everything in one process, today's clock, an airport whose feed is alive."""
     await add_legs(pool, 3, departs_in="2 hours")
-    await pool.execute(
-        "INSERT INTO feed (code, party, max_silence, last_seen_at)"
-        " VALUES ('aodb', 'airport', '1 hour', wall_now())"
-    )
-    await pool.execute(
-        "INSERT INTO leg_statement (leg_id, feed_id, as_of)"
-        " SELECT leg_id, feed_id, board_now() FROM flight_leg, feed WHERE code = 'aodb'"
-    )
+    await add_feed(pool)
     async with Gatecast("serve", dsn=dsn, **LIMITS) as process:
         await process.ready()
         yield process
@@ -74,6 +67,22 @@ async def test_an_update_in_psql_changes_the_row_without_a_reload(
     rows = board.page.locator("tr[data-leg]")
     await expect(rows).to_have_count(2, timeout=PATIENCE + PAGE_TURN)
     assert await board.page.evaluate("() => window.sameDocument")
+    board.assert_clean()
+
+
+async def test_a_doubted_flight_is_not_called_on_time(
+    server: Gatecast, pool: "Pool[asyncpg.Record]", browser: Browser, board: WatchedPage
+) -> None:
+    """On the board and on its page, until somebody confirms it."""
+    key = await key_of(pool, 1)
+    painted = board.page.locator(f'tr[data-leg="{key}"]')
+    async with open_page(browser, f"{server.http}/f/{key}") as flight:
+        chip = flight.page.get_by_text("On time", exact=True)
+        for uncertain, remark in ((False, "on_time"), (True, "none"), (False, "on_time")):
+            await pool.execute("UPDATE flight_leg SET uncertain = $1 WHERE leg_id = 1", uncertain)
+            await expect(painted).to_have_attribute("data-remark", remark, timeout=PATIENCE)
+            await expect(chip).to_have_count(0 if uncertain else 1, timeout=PATIENCE)
+        flight.assert_clean()
     board.assert_clean()
 
 

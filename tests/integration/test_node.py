@@ -15,7 +15,7 @@ import websockets
 
 from realtime.change_log import ChangeLog
 from tests.support.client import RawClient
-from tests.support.legs import add_legs, key_of, set_gate
+from tests.support.legs import add_feed, add_legs, key_of, set_gate
 from tests.support.node import RunningNode, running_node
 from tests.support.wait import until
 
@@ -192,14 +192,7 @@ async def test_freshness_comes_with_the_reply_and_on_its_own(
     pool: "Pool[asyncpg.Record]",
 ) -> None:
     await add_legs(pool)
-    await pool.execute(
-        "INSERT INTO feed (code, party, max_silence, last_seen_at, synthetic)"
-        " VALUES ('aodb', 'airport', '1 s', wall_now(), true)"
-    )
-    await pool.execute(
-        "INSERT INTO leg_statement (leg_id, feed_id, as_of)"
-        " SELECT 1, feed_id, board_now() FROM feed WHERE code = 'aodb'"
-    )
+    await add_feed(pool, max_silence="1 s", synthetic=True)
     async with (
         running_node(pool, status_interval=0.3) as node,
         RawClient(node.url) as client,

@@ -222,7 +222,7 @@ async def test_case_12_of_two_gates_the_authority_s_counts_until_it_is_cleared(d
 
 async def feed_state(day: Day) -> str:
     rows = {row["code"]: row for row in await day.database.fetch(QUERIES["load_feeds"])}
-    feed = Feed(AODB, rows[AODB]["last_seen_at"], rows[AODB]["max_silence"], False, frozenset())
+    feed = Feed(AODB, rows[AODB]["last_seen_at"], rows[AODB]["max_silence"], False, {})
     return feed.state(datetime.now(UTC))
 
 

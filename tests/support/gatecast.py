@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.support.certificate import CertificateFiles
 from tests.support.ports import free_port
 from tests.support.process import Child
 
@@ -15,6 +16,7 @@ class Gatecast(Child):
 
     def __init__(self, role: str, *arguments: str, dsn: str = "", **settings: str) -> None:
         self.port = free_port()
+        self.ca_file: Path | None = None
         environment = {
             "GATECAST_SECRET": SECRET,
             "GATECAST_PORT": str(self.port),
@@ -28,6 +30,12 @@ class Gatecast(Child):
         self._own = {**environment, **named}
         super().__init__([sys.executable, "-m", "api", role, *arguments], environment=self._own)
 
+    def show_certificate(self, files: CertificateFiles) -> None:
+        """Speak TLS itself, before it is started."""
+        self.ca_file = files.ca
+        self._own["GATECAST_TLS_CERT"] = str(files.chain)
+        self._own["GATECAST_TLS_KEY"] = str(files.key)
+
     def add_environment(self, more: Mapping[str, str]) -> None:
         """Variables of others, before it is started."""
         self._own.update(more)
@@ -38,12 +46,16 @@ class Gatecast(Child):
 
     @property
     def http(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{self._secure}://127.0.0.1:{self.port}"
 
     @property
     def url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}/connection/websocket"
+        return f"ws{self._secure}://127.0.0.1:{self.port}/connection/websocket"
+
+    @property
+    def _secure(self) -> str:
+        return "s" if self.ca_file else ""
 
     async def ready(self, within: float = 30.0) -> None:
         """Wait until it may get clients."""
-        await self.wait_http(f"{self.http}/readyz", within)
+        await self.wait_http(f"{self.http}/readyz", within, ca_file=self.ca_file)

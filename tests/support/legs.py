@@ -40,6 +40,33 @@ async def add_legs(
     return [row["leg_id"] for row in rows]
 
 
+async def add_feed(
+    database: Executor,
+    code: str = "aodb",
+    *,
+    priority: int = 100,
+    max_silence: str = "1 hour",
+    synthetic: bool = False,
+) -> None:
+    """A feed that has just spoken and stated the times of every leg there is."""
+    await database.execute(
+        "INSERT INTO feed (code, party, priority, max_silence, last_seen_at, synthetic)"
+        " VALUES ($1, 'airport', $2, $3::text::interval, wall_now(), $4)",
+        code,
+        priority,
+        max_silence,
+        synthetic,
+    )
+    await database.execute(
+        """INSERT INTO leg_statement (leg_id, feed_id, as_of, fields)
+           SELECT leg_id, feed_id, board_now(), jsonb_build_object(
+             'std', jsonb_build_array(std, board_now(), 1),
+             'sta', jsonb_build_array(sta, board_now(), 1))
+           FROM flight_leg, feed WHERE code = $1""",
+        code,
+    )
+
+
 async def key_of(database: Executor, leg_id: int) -> str:
     """The leg key."""
     key: str = await database.fetchval("SELECT key FROM flight_leg WHERE leg_id = $1", leg_id)

@@ -1,7 +1,7 @@
 """The shape of production: every part a process of its own, real servers between them."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -14,25 +14,30 @@ from tests.support.gatecast import Gatecast
 from tests.support.ports import free_port
 from tests.support.process import Child
 from tests.support.rabbitmq import RabbitNode
+from tests.support.roles import open_logins
 
 
 class Production:
     """api, node, relay and notifier behind nginx, with RabbitMQ and the FCM double."""
 
-    def __init__(self, dsn: str, broker: RabbitNode, fcm: FcmDouble, folder: Path) -> None:
+    def __init__(
+        self, logins: Mapping[str, str], broker: RabbitNode, fcm: FcmDouble, folder: Path
+    ) -> None:
+        """`logins`: the address of the database for each kind of process."""
         account = folder / "account.json"
         account.write_text(json.dumps(fcm.service_account), "utf-8")
-        common = {"dsn": dsn, "amqp_url": broker.url}
+        amqp_url = broker.url
         self.fcm = fcm
-        self.api = Gatecast("api", **common)
-        self.node = Gatecast("realtime", **common)
-        self.relay = Gatecast("relay", **common)
+        self.api = Gatecast("api", dsn=logins["api"], amqp_url=amqp_url)
+        self.node = Gatecast("realtime", dsn=logins["realtime"], amqp_url=amqp_url)
+        self.relay = Gatecast("relay", dsn=logins["relay"], amqp_url=amqp_url)
         self.notifier = Gatecast(
             "notifier",
             fcm_credentials=str(account),
             fcm_url=fcm.base_url,
             lease="3",
-            **common,
+            dsn=logins["notifier"],
+            amqp_url=amqp_url,
         )
         self.notifier.add_environment(fcm.environment)
         self.port = free_port()
@@ -85,7 +90,7 @@ async def running_production(dsn: str, folder: Path) -> AsyncIterator[Production
     async with AsyncExitStack() as stack:
         broker = await stack.enter_async_context(RabbitNode())
         fcm = await stack.enter_async_context(FcmDouble())
-        production = Production(dsn, broker, fcm, folder)
+        production = Production(await open_logins(dsn), broker, fcm, folder)
         for part in (production.relay, production.node, production.api, production.notifier):
             await stack.enter_async_context(part)
         await stack.enter_async_context(production.front)

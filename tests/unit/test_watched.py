@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from api.watch_view import view
-from api.watched import Watched
+from api.watched import Verdict, Watched
 from realtime.channels import parse_channel
 from realtime.errors import UNRECOVERABLE_POSITION
 from tests.support.vectors import FOLDER
@@ -33,7 +33,10 @@ def subscribed(case: Case, upto: int | None = None) -> Watched:
 
 
 def report(now: str = NOW, speed: float = 1, *states: str) -> dict[str, Any]:
-    feeds = [{"code": f"feed-{each}", "state": each, "synthetic": False} for each in states]
+    feeds = [
+        {"code": f"feed-{each}", "state": each, "synthetic": False, "boards": ["departures"]}
+        for each in states
+    ]
     return {"now": now, "wall": "2026-11-24T09:00:00Z", "speed": speed, "feeds": feeds}
 
 
@@ -99,6 +102,15 @@ def test_the_clock_of_a_replay_stops_with_its_server_and_may_start_over() -> Non
     assert clock.at(111) == clock.at(500)
     clock.accept(report("2013-03-08T20:00:00Z", 10), 501)
     assert str(clock.at(501)) == "2013-03-08 20:00:00+00:00"
+
+
+def test_a_feed_that_does_not_answer_for_the_board_does_not_count() -> None:
+    watched = watched_board()
+    told = report(NOW, 1, "fresh", "dead")
+    told["feeds"][0]["boards"] = ["arrivals"]
+    watched.heard(told, 50)
+    watched.last_frame = 50
+    assert watched.verdict(51) == Verdict("stale", "feed")
 
 
 @pytest.mark.parametrize(

@@ -66,14 +66,14 @@ export interface Present {
   report: StatusReport | undefined
 }
 
-/** The time and the freshness at one airport, renewed each second. */
-export function usePresent(iata: string): Present {
+/** The time and the freshness of one airport's board, renewed each second. */
+export function usePresent(iata: string, movement: Movement = 'departures'): Present {
   const store = useStore()
   const status = useResource(useMemo(() => store.status(iata), [store, iata]))
   const ticked = useTick()
   // A report that came after the last tick must not be dated before its arrival.
   const mono = Math.max(ticked, status?.mono ?? 0)
-  const verdict = store.verdict(status, mono)
+  const verdict = store.verdict(status, mono, movement)
   return {
     mono,
     board: status && store.clock.boardAt(mono),

@@ -1,10 +1,14 @@
 /** Board time and wall time of the server, read on this screen. The local wall clock is never used for flights. */
 
+import type { Movement } from './leg'
+
 export interface FeedReport {
   code: string
   state: 'fresh' | 'late' | 'dead'
   last_seen?: string | null
   synthetic: boolean
+  /** The boards of this airport whose times it answers for. */
+  boards: Movement[]
 }
 
 /** What `status:<IATA>` says every 5 s. */

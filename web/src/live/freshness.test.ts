@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import type { FeedReport, StatusReport } from './clock'
+import type { Movement } from './leg'
 import { DEFAULT_LIMITS, type Evidence, type Freshness, assess, feedState } from './freshness'
 
 const WALL = '2026-11-24T12:00:00Z'
 
-function feed(state: FeedReport['state'], ago = 5): FeedReport {
+function feed(state: FeedReport['state'], ago = 5, boards: Movement[] = ['departures']): FeedReport {
   const last_seen = new Date(Date.parse(WALL) - ago * 1000).toISOString()
-  return { code: `${state}-${String(ago)}`, state, last_seen, synthetic: false }
+  return { code: `${state}-${String(ago)}`, state, last_seen, synthetic: false, boards }
 }
 
 function status(feeds: FeedReport[], mono = 1_000_000) {
@@ -16,7 +17,7 @@ function status(feeds: FeedReport[], mono = 1_000_000) {
 
 function evidence(ageS: number, feeds: FeedReport[] = [feed('fresh')], more: Partial<Evidence> = {}): Evidence {
   const now = 1_000_000 + ageS * 1000
-  return { now, startedAt: 0, lastFrame: 1_000_000, status: status(feeds), limits: DEFAULT_LIMITS, ...more }
+  return { now, startedAt: 0, lastFrame: 1_000_000, status: status(feeds), limits: DEFAULT_LIMITS, movement: 'departures', ...more }
 }
 
 describe('link', () => {
@@ -51,8 +52,14 @@ describe('feed', () => {
   })
 
   it('the best of several speaks for the board', () => {
-    expect(feedState(status([feed('dead', 900), feed('late', 400), feed('fresh', 3)])).state).toBe('live')
-    expect(feedState(status([feed('late', 400), feed('late', 301)])).confirmedAt).toBe(1_000_000 - 301_000)
+    expect(feedState(status([feed('dead', 900), feed('late', 400), feed('fresh', 3)]), 'departures').state).toBe('live')
+    expect(feedState(status([feed('late', 400), feed('late', 301)]), 'departures').confirmedAt).toBe(1_000_000 - 301_000)
+  })
+
+  it('only those that answer for the board count', () => {
+    const feeds = [feed('dead', 900), feed('late', 400, ['arrivals']), feed('fresh', 3, [])]
+    expect(assess(evidence(1, feeds)).state).toBe('stale')
+    expect(assess(evidence(1, feeds, { movement: 'arrivals' })).state).toBe('late')
   })
 
   it('none listed is live', () => {
@@ -60,7 +67,7 @@ describe('feed', () => {
   })
 
   it('a feed that was never heard has no date', () => {
-    const silent: FeedReport = { code: 'x', state: 'dead', last_seen: null, synthetic: false }
+    const silent: FeedReport = { code: 'x', state: 'dead', last_seen: null, synthetic: false, boards: ['departures'] }
     expect(assess(evidence(1, [silent]))).toMatchObject({ state: 'stale', cause: 'feed', confirmedAt: undefined })
   })
 })

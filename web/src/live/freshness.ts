@@ -3,6 +3,7 @@
  * the last frame) and the feeds (told by the server). Stale data must never look live.
  */
 import type { StatusReport } from './clock'
+import type { Movement } from './leg'
 
 export type Freshness = 'live' | 'late' | 'stale' | 'down'
 export type Cause = 'link' | 'feed'
@@ -30,6 +31,7 @@ export interface Evidence {
   lastFrame: number | undefined
   status: ReceivedStatus | undefined
   limits: Limits
+  movement: Movement
 }
 
 export interface Verdict {
@@ -58,27 +60,28 @@ export function linkState(ageMs: number, limits: Limits): Freshness {
   return age > limits.late ? 'late' : 'live'
 }
 
+const NEVER = -1e15
 const FEED_STATE = { fresh: 'live', late: 'late', dead: 'stale' } as const
 
-/** The best of the feeds speaks for the board; no feed listed means nothing to wait for. */
-export function feedState(status: ReceivedStatus | undefined): {
+interface FeedVerdict {
   state: Freshness
-  confirmedAt: number | undefined
-} {
-  let best: { state: Freshness; confirmedAt: number | undefined } | undefined
-  for (const feed of status?.report.feeds ?? []) {
-    const state = FEED_STATE[feed.state]
-    const confirmedAt =
-      status === undefined || feed.last_seen === undefined || feed.last_seen === null
-        ? undefined
-        : status.mono - (Date.parse(status.report.wall) - Date.parse(feed.last_seen))
-    const better =
-      best === undefined ||
-      worse(best.state, state) ||
-      (best.state === state && (confirmedAt ?? -Infinity) > (best.confirmedAt ?? -Infinity))
-    if (better) best = { state, confirmedAt }
-  }
-  return best ?? { state: 'live', confirmedAt: undefined }
+  confirmedAt?: number | undefined
+}
+
+/** The best of the feeds that answer for the board; none means nothing to wait for. */
+export function feedState(status: ReceivedStatus | undefined, movement: Movement): FeedVerdict {
+  const verdicts = (status?.report.feeds ?? [])
+    .filter((feed) => feed.boards.includes(movement))
+    .map((feed): FeedVerdict => ({
+      state: FEED_STATE[feed.state],
+      confirmedAt: status && feed.last_seen
+        ? status.mono - Date.parse(status.report.wall) + Date.parse(feed.last_seen)
+        : undefined,
+    }))
+  const [best] = verdicts.sort(
+    (a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || (b.confirmedAt ?? NEVER) - (a.confirmedAt ?? NEVER),
+  )
+  return best ?? { state: 'live' }
 }
 
 export function assess(evidence: Evidence): Verdict {
@@ -86,7 +89,7 @@ export function assess(evidence: Evidence): Verdict {
   const linkAge = now - (lastFrame ?? startedAt)
   let link = linkState(linkAge, limits)
   if (lastFrame === undefined && link === 'live') link = 'late'
-  const feed = feedState(evidence.status)
+  const feed = feedState(evidence.status, evidence.movement)
   if (worse(feed.state, link)) {
     const confirmedAt = feed.confirmedAt
     return { state: feed.state, cause: 'feed', confirmedAt, ageMs: now - (confirmedAt ?? startedAt) }

@@ -5,6 +5,7 @@
  */
 import type { ChannelSink, LiveClient } from './client'
 import { type BoardClock, type StatusReport, createBoardClock } from './clock'
+import type { Movement } from './leg'
 import { DEFAULT_LIMITS, type Limits, type ReceivedStatus, type Verdict, assess } from './freshness'
 
 export interface Resource<T> {
@@ -22,7 +23,7 @@ export interface LiveStore {
   ): Resource<T>
   status(iata: string): Resource<ReceivedStatus | undefined>
   clock: BoardClock
-  verdict(status: ReceivedStatus | undefined, now: number): Verdict
+  verdict(status: ReceivedStatus | undefined, now: number, movement: Movement): Verdict
   /** Calls back after each connect reply and each return into step. */
   onContact(listener: () => void): () => void
   /** The page is looked at again: a connection that slept through it is replaced. */
@@ -139,7 +140,7 @@ export function createStore(client: LiveClient): LiveStore {
           own.put({ report, mono: now() })
         },
       })),
-    verdict: (status, at) => assess({ now: at, startedAt, lastFrame, status, limits }),
+    verdict: (status, at, movement) => assess({ now: at, startedAt, lastFrame, status, limits, movement }),
     onContact(listener) {
       contactListeners.add(listener)
       return () => contactListeners.delete(listener)

@@ -35,7 +35,7 @@ afterEach(() => {
 function report(feed: Partial<FeedReport> = {}): StatusReport {
   return {
     now: '2013-03-08T23:05:12Z', wall: '2026-11-24T12:00:00Z', speed: 10, build: '0.1.0', log: { seq: 40123, age: 0.8 },
-    feeds: [{ code: 'replay', state: 'fresh', last_seen: '2026-11-24T11:59:55Z', synthetic: true, ...feed }],
+    feeds: [{ code: 'replay', state: 'fresh', last_seen: '2026-11-24T11:59:55Z', synthetic: true, boards: ['departures'], ...feed }],
   }
 }
 

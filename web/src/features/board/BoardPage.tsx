@@ -155,7 +155,7 @@ function sentenceOf(count: number): string {
 /** What is on the screen: the live board, or the picture of the last start until the server speaks. */
 function useScreen(iata: string, movement: Movement) {
   const name = `${iata}/${movement}`
-  const live = { board: useBoard(iata, movement), present: usePresent(iata), airport: useAirport(iata) }
+  const live = { board: useBoard(iata, movement), present: usePresent(iata, movement), airport: useAirport(iata) }
   const kept = useKept(name, live.board.ready)
   const attended = {
     name, ...live, sentenceOf, slot: slotAt(live.present.wall ?? 0),

@@ -17,7 +17,7 @@ test: .venv/.test web/dist/.built
 	cd web && npm test
 
 faults: .venv/.test
-	$(PY) -m pytest tests/faults -s
+	$(PY) -m pytest tests/faults -s --times 10
 
 bench: .venv/.test
 	$(PY) -m bench $(BENCH)

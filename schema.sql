@@ -146,6 +146,9 @@ CREATE TABLE flight_leg (
 CREATE INDEX leg_dep_board ON flight_leg (dep_airport, best_dep) WHERE NOT hidden;
 CREATE INDEX leg_arr_board ON flight_leg (arr_airport, best_arr) WHERE NOT hidden;
 CREATE INDEX leg_number ON flight_leg (airline, flight_no, origin_date);
+CREATE INDEX leg_aircraft ON flight_leg (registration, std) WHERE registration IS NOT NULL;
+CREATE INDEX leg_desks ON flight_leg (check_in_close_at) WHERE check_in_close_at IS NOT NULL;
+CREATE INDEX leg_diverted ON flight_leg (divert_airport) WHERE irregularity = 'diverted';
 
 CREATE TABLE code_share (                           -- search index over flight_leg.codeshares
   leg_id    bigint NOT NULL REFERENCES flight_leg ON DELETE CASCADE,
@@ -217,6 +220,16 @@ CREATE FUNCTION public_state(l flight_leg) RETURNS jsonb LANGUAGE sql STABLE
     'belts_at', utc(l.belts_at), 'first_bag_at', utc(l.first_bag_at),
     'last_bag_at', utc(l.last_bag_at)));
 
+-- The leg that brings the aircraft of a leg, as far as feeds tell registrations.
+CREATE FUNCTION inbound_of(l flight_leg) RETURNS SETOF flight_leg LANGUAGE sql STABLE
+BEGIN ATOMIC
+  SELECT i.* FROM flight_leg i
+  WHERE i.registration = l.registration AND i.arr_airport = l.dep_airport AND NOT i.hidden
+    AND i.std < l.std AND i.std > l.std - interval '1 day' AND i.sta < l.std
+    AND i.irregularity NOT IN ('cancelled','not_operating')
+  ORDER BY i.std DESC LIMIT 1;
+END;
+
 CREATE FUNCTION state_diff(before jsonb, after jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE
   RETURN (SELECT coalesce(jsonb_object_agg(field, jsonb_build_array(before -> field, after -> field)), '{}')
           FROM jsonb_object_keys(before || after) AS field
@@ -281,6 +294,8 @@ CREATE VIEW log_partition AS
 -- Row trigger: the version counts visible changes, and what a screen shows as "was" survives.
 CREATE FUNCTION flight_leg_before() RETURNS trigger LANGUAGE plpgsql
   SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  unchanged flight_leg := OLD;
 BEGIN
   IF TG_OP = 'INSERT' THEN
     NEW.version := 1;
@@ -289,7 +304,12 @@ BEGIN
     RETURN NEW;
   END IF;
   NEW.version := OLD.version;
-  IF NEW IS NOT DISTINCT FROM OLD THEN
+  -- Generated columns are not computed yet: NEW has nulls there.
+  unchanged.key := NEW.key;
+  unchanged.best_dep := NEW.best_dep;
+  unchanged.best_arr := NEW.best_arr;
+  unchanged.confirmed_at := NEW.confirmed_at;
+  IF NEW IS NOT DISTINCT FROM unchanged THEN
     RETURN NEW;
   END IF;
   NEW.std_initial := coalesce(OLD.std_initial, NEW.std);
@@ -581,6 +601,18 @@ EXCEPTION WHEN lock_not_available THEN
   RETURN 0;
 END $$;
 
+-- The history of legs: `batch` rows that are too old.
+CREATE FUNCTION prune_history(keep interval, batch integer) RETURNS bigint LANGUAGE sql
+  SECURITY DEFINER SET search_path = public, pg_temp
+BEGIN ATOMIC
+  WITH old AS (
+    SELECT leg_id, version FROM leg_change WHERE at < (SELECT board_now()) - keep LIMIT batch),
+  gone AS (
+    DELETE FROM leg_change c USING old o WHERE (c.leg_id, c.version) = (o.leg_id, o.version)
+    RETURNING 1)
+  SELECT count(*) FROM gone;
+END;
+
 -- People ------------------------------------------------------------------------------------------
 
 CREATE TABLE account (                              -- anonymous: nothing here names a person
@@ -611,6 +643,7 @@ CREATE TABLE device (                               -- one push target of one ac
   kind        text NOT NULL CHECK (kind IN ('fid','token')),
   target      text NOT NULL CHECK (length(target) BETWEEN 8 AND 1024),
   created_at  timestamptz NOT NULL DEFAULT wall_now(),
+  refreshed_at timestamptz NOT NULL DEFAULT wall_now(), -- the app said that the target is its own
   last_ok_at  timestamptz,
   dead_at     timestamptz,
   dead_reason text,
@@ -624,7 +657,7 @@ CREATE TABLE follow (
   role       text   NOT NULL DEFAULT 'passenger' CHECK (role IN ('passenger','pick_up')),
   number     text   NOT NULL DEFAULT '',            -- what was searched: EI5009; '' = the leg's own
   kinds      text[] NOT NULL DEFAULT
-    '{cancelled,reinstated,diverted,returned_to_gate,air_return,schedule_change,delay,early,terminal_changed,gate_changed,boarding,final_call,boarding_suspended,belt_assigned,belt_changed}',
+    '{cancelled,reinstated,diverted,returned_to_gate,air_return,schedule_change,delay,early,terminal_changed,gate_changed,boarding,final_call,boarding_suspended,belt_assigned,belt_changed,inbound_late,connection_risk}',
   told       jsonb  NOT NULL DEFAULT '{}',          -- of the leg's public state what they know, with
                                                     -- its version
   PRIMARY KEY (account_id, leg_id));
@@ -642,8 +675,8 @@ CREATE TABLE receipt (                              -- what an account displayed
 CREATE TABLE delivery (                             -- one significant change for one follower
   account_id  uuid    NOT NULL REFERENCES account ON DELETE CASCADE,
   leg_id      bigint  NOT NULL REFERENCES flight_leg ON DELETE CASCADE,
-  version     bigint  NOT NULL,
-  seq         bigint  NOT NULL,
+  version     bigint  NOT NULL,                     -- of the leg; below zero: -seq of what else
+  seq         bigint  NOT NULL,                     -- called for it, time or another leg
   kinds       text[]  NOT NULL,
   urgent      boolean NOT NULL,
   held_until  timestamptz,                          -- board time
@@ -658,11 +691,19 @@ CREATE TABLE delivery (                             -- one significant change fo
   reason      text,
   said        text[]  NOT NULL DEFAULT '{}',        -- kinds that the notice told
   said_at     timestamptz,                          -- board time
+  answers     jsonb,                                -- of devices, while one has still to take it
   PRIMARY KEY (account_id, leg_id, version),
   CHECK (state NOT IN ('superseded','expired','suppressed','undeliverable') OR reason IS NOT NULL),
   CHECK ((state IN ('held','pending','claimed')) = (done_at IS NULL))) WITH (fillfactor = 80);
 CREATE INDEX delivery_due ON delivery (urgent DESC, due_at) WHERE state IN ('held','pending');
 CREATE INDEX delivery_lease ON delivery (lease_until) WHERE state = 'claimed';
+CREATE INDEX delivery_age ON delivery (due_at);
+
+CREATE TABLE cancellation_ruling (                  -- the operator on cancellations of an airport
+  airport text        PRIMARY KEY REFERENCES airport,
+  tell    boolean     NOT NULL,                     -- false: nobody is told of them
+  since   timestamptz NOT NULL,                     -- board time, as `until`: of the cancellations
+  until   timestamptz NOT NULL);
 
 CREATE TABLE test_notice (                          -- asked for to see that notices arrive
   notice_id   uuid PRIMARY KEY DEFAULT gen_random_uuid(),

@@ -3,13 +3,13 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import msgspec
 import typer
-from sqlalchemy import func, select
+from sqlalchemy import Double, extract, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -27,6 +27,8 @@ from realtime.settings import Settings, SettingsError, load_settings
 DSN_FILE = "postgres.dsn"
 URL_FILE = "serve.url"
 ASSIGNMENT = re.compile(r"([a-z_]+)=(.*)", re.DOTALL)
+SPAN = re.compile(r"([1-9][0-9]{0,5})(s|m|h)")
+SPANS = {"s": "seconds", "m": "minutes", "h": "hours"}
 FLAGS = {"true": True, "false": False}
 
 leg = typer.Typer(help="Flight legs.", no_args_is_help=True)
@@ -107,12 +109,23 @@ def add_feed(
     party: Annotated[str, typer.Argument(help="airline, airport, atc, tracker or operator.")],
     priority: Annotated[int, typer.Option(help="Higher wins.")] = 100,
     synthetic: Annotated[bool, typer.Option(help="Every screen says that it is made up.")] = False,
+    refresh: Annotated[
+        str | None,
+        typer.Option(
+            metavar="10m",
+            help="It states all of its legs again this often (s, m or h); a leg that it left out"
+            " three times is shown as unconfirmed. Default: it never does.",
+        ),
+    ] = None,
 ) -> None:
     """Make a feed known, or adjust it."""
+    period = None if refresh is None else _span(refresh)
 
     async def add(engine: AsyncEngine) -> None:
         ingest = Ingest(engine, _nobody)
-        await ingest.register_feed(code, party, synthetic=synthetic, priority=priority)
+        await ingest.register_feed(
+            code, party, synthetic=synthetic, priority=priority, refresh=period
+        )
 
     try:
         run(add)
@@ -133,6 +146,7 @@ def list_feeds(json: Json = False) -> None:
             Feed.enabled,
             Feed.synthetic,
             Feed.last_seen_at,
+            extract("epoch", Feed.refresh).cast(Double).label("refresh"),
         )
         async with open_sessions(engine)() as session:
             rows = await session.execute(select(*columns).order_by(Feed.code))
@@ -156,6 +170,8 @@ def show_feed_states(json: Json = False) -> None:
     for each in states:
         heard = "never heard" if each.silent is None else f"heard {each.silent:.0f} s ago"
         limit = "never late" if each.max_silence is None else f"late after {each.max_silence:.0f} s"
+        if each.refresh is not None:
+            limit += f", all again each {each.refresh:.0f} s"
         bodies = each.bodies
         typer.echo(
             f"{each.code:<16} {each.state:<6} {heard}, {limit}; {each.legs} legs, "
@@ -292,6 +308,13 @@ def _patch(leg_key: str, fields: Sequence[str]) -> Patch:
         arr=named.arr, origin_date=named.origin_date,
     )  # fmt: skip
     return Patch(key=patch_key, source_ts=datetime.now(UTC), set=said, clear=clear)
+
+
+def _span(text: str) -> timedelta:
+    found = SPAN.fullmatch(text)
+    if found is None:
+        raise fail(f"{text!r} is no span of time such as 90s, 10m or 1h")
+    return timedelta(**{SPANS[found[2]]: int(found[1])})
 
 
 def _shown(value: object) -> str:

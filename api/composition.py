@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.app import node_application, rest_application
 from api.cli_feeds import DSN_FILE, URL_FILE
 from api.database import create_schema, open_engine, open_sessions, reaching
+from api.doubt import Doubt
 from api.embedded import EmbeddedPostgres
 from api.endpoint import Api
 from api.ingest import Ingest
@@ -20,11 +21,18 @@ from api.pages import served_build
 from api.postgres_binaries import EmbeddedPostgresError
 from api.replay import Plan, Replay, ReplayEnd
 from api.replay_progress import ReplayProgress
+from api.retention import Retention
 from api.reweighing import Reweighing
 from api.serving import Process
-from api.upkeep import Upkeep
+from api.upkeep import Turn, Upkeep
 from realtime.account_watch import AccountWatch
-from realtime.app import Readiness, node_readings, node_routes, operations_routes
+from realtime.app import (
+    Readiness,
+    node_readings,
+    node_routes,
+    notifier_readings,
+    operations_routes,
+)
 from realtime.bus_log import LogBus
 from realtime.bus_rabbitmq import RabbitBus
 from realtime.change_log import ChangeLog
@@ -35,7 +43,7 @@ from realtime.node import Node
 from realtime.notifier import Notifier
 from realtime.receipts import Receipts
 from realtime.relay import Relay
-from realtime.sender import Sender
+from realtime.sender import SEND_SHARE, Sender
 from realtime.sender_log import LogSender
 from realtime.settings import Settings
 from realtime.tokens import Tokens
@@ -65,7 +73,12 @@ async def sender_of(settings: Settings) -> AsyncIterator[Sender]:
         # The SDK costs 0.7 s and 44 MB: only a process that sends pays for it.
         from realtime.sender_fcm import FcmSender
 
-        sender = await FcmSender.open(Path(settings.fcm_credentials), settings.fcm_url)
+        sender = await FcmSender.open(
+            Path(settings.fcm_credentials),
+            settings.fcm_url,
+            settings.lease * SEND_SHARE,
+            settings.fcm_per_minute,
+        )
     else:
         sender = LogSender()
     try:
@@ -122,6 +135,11 @@ async def database_of(
         await postgres.stop()
 
 
+def periodic_turns(engine: AsyncEngine, wake: Callable[[], None]) -> tuple[Turn, ...]:
+    """What upkeep does to legs."""
+    return Reweighing(engine, wake).turn, Doubt(engine, wake).turn
+
+
 @contextlib.contextmanager
 def announced(file: Path, address: str) -> Iterator[None]:
     """Commands that run beside this process find an address in its data folder."""
@@ -152,7 +170,8 @@ async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket)
         relay, node = relay_of(pool, log, bus), Node(pool, bus, settings, served_build())
         notifier = Notifier(pool, bus, sender, settings)
         parts += [("relay", relay), ("node", node), ("notifier", notifier)]
-        parts.append(("upkeep", Upkeep(pool, Reweighing(engine, relay.wake).turn)))
+        turns = *periodic_turns(engine, relay.wake), Retention(pool, settings).turn
+        parts.append(("upkeep", Upkeep(pool, *turns)))
         if plan is not None:
             replay = Replay(pool, Ingest(engine, relay.wake), plan, again=again)
             parts += [("replay", replay), ("links", Links(settings, replay, engine))]
@@ -164,7 +183,9 @@ async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket)
         sockets = sockets_of(settings, node, receipts)
         readiness = Readiness({"node": node.not_ready})
         parts.append(("accounts", AccountWatch(pool, sockets)))
-        operations = operations_routes(readiness, node_readings(node, sockets))
+        readings = node_readings(node, sockets)
+        readings.add(notifier_readings(notifier))
+        operations = operations_routes(readiness, readings)
         ingest = Ingest(engine, relay.wake)
         api = Api(open_sessions(engine), Tokens(settings.secret), settings, ingest, receipts.settle)
         app = rest_application(api, [*node_routes(sockets), *operations])
@@ -189,7 +210,8 @@ async def serve_api(settings: Settings, bound: socket.socket) -> None:
             Receipts(pool).settle,
         )
         app = rest_application(api, operations_routes(readiness, Readings()))
-        upkeep = Upkeep(pool, Reweighing(engine, lambda: None).turn)
+        turns = *periodic_turns(engine, lambda: None), Retention(pool, settings).turn
+        upkeep = Upkeep(pool, *turns)
         await Process(settings, readiness, [("upkeep", upkeep)], app).run(bound)
 
 

@@ -38,10 +38,13 @@ async def list_deliveries(api: Api, request: Request) -> Response:
     if query.after is not None:
         found = found.where(DELIVERY.c.seq < query.after)
     async with api.sessions() as session:
-        page = found.order_by(DELIVERY.c.seq.desc()).limit(query.limit + 1)
+        # One row of the log may call for several; a page never parts them.
+        page = found.order_by(DELIVERY.c.seq.desc()).fetch(query.limit + 1, with_ties=True)
         rows = (await session.execute(page)).all()
-    items = [_view(row) for row in rows[: query.limit]]
-    place = rows[query.limit - 1].seq if len(rows) > query.limit else None
+    if len(rows) <= query.limit:
+        return json(Deliveries([_view(row) for row in rows], None), 200, PRIVATE)
+    place = rows[query.limit - 1].seq
+    items = [_view(row) for row in rows if row.seq >= place]
     return json(Deliveries(items, place), 200, PRIVATE)
 
 

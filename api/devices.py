@@ -101,6 +101,11 @@ async def _write(
     new = insert(Device).values(device_id=device_id, account_id=account_id, **target)
     renewed = new.on_conflict_do_update(
         index_elements=[Device.device_id],
-        set_={**target, "dead_at": None, "dead_reason": None},
+        set_={
+            **target,
+            "refreshed_at": func.wall_now(),
+            "dead_at": None,
+            "dead_reason": None,
+        },
     )
     return (await session.execute(renewed.returning(Device))).scalar_one()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from api.fields import Fields, PatchRefused, check_actuals
-from api.merge import Authority, Columns, combine, difference, merge, speaker
+from api.merge import SCHEDULE, Authority, Columns, combine, difference, merge, speaker
 from realtime.flight import LegKey
 
 Outcome = Literal["applied", "unchanged", "stale", "refused"]
@@ -20,6 +20,8 @@ class Draft:
         self.columns: Columns = {}
         self.as_of: str | None = None
         self.reweighed = False
+        self.confirmed = False
+        self._uncertain = False
         self._feed_id = feed_id
         self._authorities = authorities
         self._statements: dict[int, Fields] = {}
@@ -39,12 +41,14 @@ class Draft:
         sta: str | None,
         statements: Mapping[int, Fields],
         weighed: Mapping[int, Authority] | None = None,
+        *,
+        uncertain: bool = False,
     ) -> None:
         """The leg is known: as it stands in the database, hand edits included.
 
         `weighed`: the authorities that it was merged under, where they were others than now.
         """
-        self.leg_id, self.version = leg_id, version
+        self.leg_id, self.version, self._uncertain = leg_id, version, uncertain
         self._statements = dict(statements)
         self._merged = merge(statements, self._authorities)
         known = self._authorities if weighed is None else weighed
@@ -62,6 +66,11 @@ class Draft:
         """The feed whose word the changed columns now follow, and when it was said."""
         return speaker(self._statements, self._authorities, self.columns)
 
+    def teller(self) -> int | None:
+        """The feed whose word on the schedule counts: it knows whether there is such a leg."""
+        found = speaker(self._statements, self._authorities, SCHEDULE)
+        return found[0] if found is not None else None
+
     def say(self, said: Fields, as_of: str) -> Outcome:
         """Take in one patch, or leave the leg as it was and raise PatchRefused."""
         held = self.fields
@@ -77,7 +86,15 @@ class Draft:
         self._statements, self._merged, self._schedule = statements, merged, schedule
         self.columns |= changed
         self.as_of = max(self.as_of or "", as_of)
-        if changed:
-            return "applied"
         stale = said and all(held.get(name) not in (None, word) for name, word in said.items())
-        return "stale" if stale and not accepted else "unchanged"
+        if stale and not accepted:
+            return "stale"
+        cleared = self.teller() == self._feed_id and self._confirm()
+        return "applied" if changed or cleared else "unchanged"
+
+    def _confirm(self) -> bool:
+        """True: that there is such a leg was doubted until now."""
+        doubted, self.confirmed, self._uncertain = self._uncertain, True, False
+        if doubted:
+            self.columns["uncertain"] = False
+        return doubted

@@ -1,6 +1,7 @@
 """What real feeds do against the book, done to a replay on purpose. Pure, a hash decides.
 
-None of it changes how a leg ends: words are repeated, late, overtaken, or of less authority.
+None of it changes how a leg ends: words are repeated, late, overtaken, taken back, or of less
+authority.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from api.feed_replay import FEED, Statement
 from api.replay_day import noise
 from api.replay_gates import AREAS, Values
 
-FAULTS = ("duplicates", "disorder", "contradiction", "silence", "refresh")
+FAULTS = ("duplicates", "disorder", "contradiction", "silence", "refresh", "reinstated")
 SECOND_FEED = "replay-b"
 
 SHARE = 0.01
@@ -24,6 +25,9 @@ SILENT_AFTER = timedelta(minutes=20)
 SILENT_FOR = timedelta(minutes=10)
 CONTRADICTED_AFTER = timedelta(minutes=5)
 REFRESH_EACH = timedelta(hours=1)
+REINSTATED_FROM = timedelta(minutes=150)
+CANCELLED_BEFORE = timedelta(minutes=120)
+REINSTATED_BEFORE = timedelta(minutes=95)
 
 
 class Told(Struct, frozen=True):
@@ -47,6 +51,10 @@ def faults_of(text: str) -> frozenset[str]:
 def with_faults(told: Sequence[Statement], faults: Collection[str], opens: datetime) -> Told:
     """The same day, told badly."""
     counts: dict[str, int] = {}
+    if "reinstated" in faults:
+        mistaken = _reinstated(told, opens + REINSTATED_FROM)
+        counts["reinstated"] = len(mistaken) // 2
+        told = sorted([*told, *mistaken], key=_order)
     heard = list(told)
     if "disorder" in faults:
         heard = [_late(said) for said in heard]
@@ -98,6 +106,33 @@ def _held_back(said: Statement, start: datetime, end: datetime) -> Statement:
     return replace(said, at=end) if start <= said.at < end else said
 
 
+def _reinstated(told: Sequence[Statement], earliest: datetime) -> list[Statement]:
+    """A leg that will leave in time to come is cancelled by mistake, and not any more later."""
+    planned: dict[PatchKey, datetime] = {}
+    leaving: set[PatchKey] = set()
+    irregular: set[PatchKey] = set()
+    for said in told:
+        patch = said.patch
+        if "std" in patch.set:
+            planned[patch.key] = datetime.fromisoformat(str(patch.set["std"]))
+        leaving |= {patch.key} if "atd" in patch.set else set()
+        irregular |= {patch.key} if "irregularity" in patch.set else set()
+    chosen = [key for key in leaving - irregular if planned[key] >= earliest]
+    if not chosen:
+        return []
+    key = min(chosen, key=lambda key: noise(f"{key.leg_key()}|reinstated"))
+    wrong, right = planned[key] - CANCELLED_BEFORE, planned[key] - REINSTATED_BEFORE
+    cancelled: Values = {
+        "irregularity": "cancelled",
+        "cancelled_at": wrong.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    regular: Values = {"irregularity": "none"}
+    return [
+        Statement(wrong, Patch(key=key, source_ts=wrong, set=cancelled)),
+        Statement(right, Patch(key=key, source_ts=right, set=regular, clear=["cancelled_at"])),
+    ]
+
+
 def _refreshes(told: Sequence[Statement]) -> Iterator[Statement]:
     """Each board hour, everything that the source knows of every leg by then."""
     if not told:
@@ -108,10 +143,8 @@ def _refreshes(told: Sequence[Statement]) -> Iterator[Statement]:
         while told[position].at <= hour:
             patch = told[position].patch
             values, shares = known.get(patch.key, ({}, []))
-            known[patch.key] = (
-                values | patch.set,
-                shares if patch.codeshares is None else patch.codeshares,
-            )
+            values = {n: v for n, v in (values | patch.set).items() if n not in patch.clear}
+            known[patch.key] = (values, shares if patch.codeshares is None else patch.codeshares)
             position += 1
         for key, (values, shares) in known.items():
             yield Statement(hour, Patch(key=key, source_ts=hour, set=values, codeshares=shares))

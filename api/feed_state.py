@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from realtime.node import Feed
 
 READ_FEEDS = text("""
-SELECT f.code, f.party, f.enabled, f.synthetic, f.max_silence, f.last_seen_at, f.last_source_ts,
-  wall_now() AS wall, m.taken, m.partly, m.refused,
+SELECT f.code, f.party, f.enabled, f.synthetic, f.max_silence, f.refresh,
+  f.last_seen_at, f.last_source_ts, wall_now() AS wall, m.taken, m.partly, m.refused,
   (SELECT count(*) FROM leg_statement s WHERE s.feed_id = f.feed_id) AS legs,
   (SELECT count(*) FROM leg_change c
    WHERE c.feed = f.code AND c.at > board_now() - interval '1 day') AS changes
@@ -40,6 +40,7 @@ class FeedState(Struct, frozen=True, kw_only=True):
     last_seen: datetime | None
     silent: float | None
     max_silence: float | None
+    refresh: float | None
     last_source_ts: datetime | None
     bodies: Bodies
     legs: int
@@ -58,6 +59,7 @@ async def read_feed_states(session: AsyncSession) -> list[FeedState]:
             last_seen=row.last_seen_at,
             silent=(row.wall - row.last_seen_at).total_seconds() if row.last_seen_at else None,
             max_silence=row.max_silence.total_seconds() if row.max_silence else None,
+            refresh=row.refresh.total_seconds() if row.refresh else None,
             last_source_ts=row.last_source_ts,
             bodies=Bodies(row.taken, row.partly, row.refused),
             legs=row.legs,

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.draft import Draft, Outcome
 from api.feed import Patch
+from api.feed_rows import Registration, authorities_of, read_feeds, register
 from api.fields import FIELDS, PatchRefused, Said, read_patch, source_time
 from api.leg_keys import rename, under_own_keys
 from api.merge import EMPTY, Authority
@@ -29,17 +30,13 @@ IN_VAIN = frozenset({"40P01", "23505"})
 
 IDENTITY = ("airline", "flight_no", "suffix", "origin_date", "dep_airport", "arr_airport")
 MERGED = (*FIELDS, "codeshares", "repeat_no")
-REQUIRED: Mapping[str, Any] = {**EMPTY, "irregularity": "none", "repeat_no": 1}
+WRITTEN = (*MERGED, "uncertain")
+REQUIRED: Mapping[str, Any] = {**EMPTY, "irregularity": "none", "repeat_no": 1, "uncertain": False}
 
-READ_FEEDS = text("""
-    SELECT f.feed_id, f.code, f.priority, f.enabled, f.silent, board_now() AS now,
-      coalesce(jsonb_object_agg(a.field_group, a.priority) FILTER (WHERE a.feed_id IS NOT NULL),
-        '{}')::text AS groups
-    FROM feed f LEFT JOIN feed_authority a USING (feed_id) GROUP BY f.feed_id""")
 COUNT_LEGS = text("SELECT count(*) FROM flight_leg WHERE key = ANY (:keys)")
 LOCK_INSERTS = text("SELECT pg_advisory_xact_lock(hashtext('gatecast new legs'))")
 LOCK_LEGS = text("""
-    SELECT key, leg_id, version, utc(std) AS std, utc(sta) AS sta
+    SELECT key, leg_id, version, utc(std) AS std, utc(sta) AS sta, uncertain
     FROM flight_leg WHERE key = ANY (:keys) ORDER BY leg_id FOR UPDATE""")
 READ_STATEMENTS = text("""
     SELECT leg_id, feed_id, fields::text AS fields, weight::text AS weight
@@ -53,17 +50,21 @@ SAY_WHO = text("""
     SELECT set_config('gatecast.feed', :feed, true),
       set_config('gatecast.source_ts', :source_ts, true)""")
 INSERT_LEGS = text(f"""
-    INSERT INTO flight_leg ({", ".join(IDENTITY + MERGED)})
-    SELECT {", ".join(IDENTITY + MERGED)}
+    INSERT INTO flight_leg ({", ".join(IDENTITY + WRITTEN)})
+    SELECT {", ".join(IDENTITY + WRITTEN)}
     FROM jsonb_populate_recordset(NULL::flight_leg, CAST(:legs AS jsonb))
     RETURNING key, leg_id, version""")
 UPDATE_LEGS = text(f"""
-    UPDATE flight_leg AS l SET ({", ".join(MERGED)}) = (
-      SELECT {", ".join("p." + name for name in MERGED)}
+    UPDATE flight_leg AS l SET ({", ".join(WRITTEN)}, confirmed_at) = (
+      SELECT {", ".join("p." + name for name in WRITTEN)},
+        CASE WHEN said.confirmed THEN board_now() ELSE l.confirmed_at END
       FROM jsonb_populate_record(l, said.columns) AS p)
-    FROM jsonb_to_recordset(CAST(:legs AS jsonb)) AS said (leg_id bigint, columns jsonb)
+    FROM jsonb_to_recordset(CAST(:legs AS jsonb))
+      AS said (leg_id bigint, columns jsonb, confirmed boolean)
     WHERE l.leg_id = said.leg_id
     RETURNING l.key, l.leg_id, l.version""")
+CONFIRM_LEGS = text("""
+    UPDATE flight_leg SET confirmed_at = board_now() WHERE leg_id = ANY (:leg_ids)""")
 WRITE_STATEMENTS = text("""
     INSERT INTO leg_statement AS held (leg_id, feed_id, fields, as_of, weight)
     SELECT leg_id, :feed_id, fields, as_of, CAST(:weight AS jsonb)
@@ -81,13 +82,6 @@ SEEN = text("""
     UPDATE feed SET last_seen_at = wall_now(), silent = false,
       last_source_ts = greatest(last_source_ts, CAST(CAST(:newest AS text) AS timestamptz))
     WHERE code = :code AND enabled""")
-ADJUST_FEED = text("""
-    UPDATE feed SET party = :party, synthetic = :synthetic, priority = :priority,
-      max_silence = CAST(:max_silence AS interval) WHERE code = :code""")
-ADD_FEED = text("""
-    INSERT INTO feed (code, party, synthetic, priority, max_silence)
-    VALUES (:code, :party, :synthetic, :priority, CAST(:max_silence AS interval))
-    ON CONFLICT (code) DO NOTHING""")
 
 
 class UnknownFeed(GatecastError):
@@ -112,15 +106,6 @@ class Source(Struct, frozen=True):
     code: str
     now: datetime
     authorities: Mapping[int, Authority]
-
-
-class FeedRow(Struct, frozen=True):
-    """A feed as it stands, at a board time."""
-
-    feed_id: int
-    code: str
-    now: datetime
-    authority: Authority
 
 
 class Ingest:
@@ -164,18 +149,15 @@ class Ingest:
         synthetic: bool = False,
         priority: int = 100,
         max_silence: timedelta | None = timedelta(minutes=5),
+        refresh: timedelta | None = None,
     ) -> None:
-        """Make the feed known, or adjust it; whether it is enabled stays as it is."""
-        feed = {
-            "code": code,
-            "party": party,
-            "synthetic": synthetic,
-            "priority": priority,
-            "max_silence": max_silence,
-        }
+        """Make the feed known, or adjust it; whether it is enabled stays as it is.
+
+        `refresh`: how often the feed states all of its legs again, if it does.
+        """
+        said = Registration(code, party, synthetic, priority, max_silence, refresh)
         async with self._engine.begin() as connection:
-            if (await connection.execute(ADJUST_FEED, feed)).rowcount == 0:
-                await connection.execute(ADD_FEED, feed)
+            await register(connection, said)
 
     async def _apply_apart(self, feed_code: str, patches: Sequence[Patch]) -> list[Result]:
         """Apply together; legs that the database refuses are found by halving and left out."""
@@ -223,6 +205,9 @@ async def _apply(
     spoken = [draft for draft in drafts.values() if draft.as_of is not None]
     await _add_airports(connection, spoken)
     await write_legs(connection, source.code, [draft for draft in spoken if draft.columns])
+    same = [draft.leg_id for draft in spoken if draft.confirmed and not draft.columns]
+    if same:
+        await connection.execute(CONFIRM_LEGS, {"leg_ids": same})
     await _write_statements(connection, source, spoken)
     await write_weights(connection, source.authorities, spoken)
     newest = max((draft.as_of for draft in spoken if draft.as_of), default=None)
@@ -263,19 +248,9 @@ async def _source(connection: AsyncConnection, feed_code: str) -> Source:
     for feed in feeds.values():
         if feed.code == feed_code and feed.authority.enabled:
             heard = msgspec.structs.replace(feed.authority, silent=False)
-            authorities = {each.feed_id: each.authority for each in feeds.values()}
+            authorities = authorities_of(feeds)
             return Source(feed.feed_id, feed_code, feed.now, authorities | {feed.feed_id: heard})
     raise UnknownFeed(f"feed {feed_code!r} is not registered or not enabled")
-
-
-async def read_feeds(connection: AsyncConnection) -> dict[int, FeedRow]:
-    """All feeds and the weight of their words."""
-    feeds = {}
-    for row in await connection.execute(READ_FEEDS):
-        groups = msgspec.json.decode(row.groups)
-        authority = Authority(row.priority, groups, row.enabled, row.silent)
-        feeds[row.feed_id] = FeedRow(row.feed_id, row.code, row.now, authority)
-    return feeds
 
 
 async def _drafts(
@@ -310,7 +285,9 @@ async def fill_drafts(
             weighed[held.leg_id][held.feed_id] = weight
     for draft, row in drafts:
         said, weights = statements[row.leg_id], weighed[row.leg_id]
-        draft.stored(row.leg_id, row.version, row.std, row.sta, said, weights)
+        draft.stored(
+            row.leg_id, row.version, row.std, row.sta, said, weights, uncertain=row.uncertain
+        )
 
 
 async def _add_airports(connection: AsyncConnection, drafts: Sequence[Draft]) -> None:
@@ -335,7 +312,7 @@ async def write_legs(
         legs = list(group)
         new = [_new_leg(draft) for draft in legs if draft.leg_id is None]
         old = [
-            {"leg_id": draft.leg_id, "columns": draft.columns}
+            {"leg_id": draft.leg_id, "columns": draft.columns, "confirmed": draft.confirmed}
             for draft in legs
             if draft.leg_id is not None
         ]

@@ -38,6 +38,7 @@ SCHEDULE = frozenset({"std", "sta"})
 DIVERTING = frozenset({"diverted", "air_return"})
 SUSPENDED = timedelta(minutes=45)
 LONGEST_BOARDING = timedelta(minutes=75)
+FINAL = 1000  # priority of the operator: what it clears is empty; others yield to who has a value
 UNSAID = object()
 
 
@@ -158,14 +159,16 @@ def _choose(
     attempt = max(
         (fields["repeat_no"].value for fields in heard.values() if "repeat_no" in fields), default=1
     )
-    chosen: dict[str, tuple[tuple[bool, int, str, int], Choice]] = {}
+    chosen: dict[str, tuple[tuple[bool, bool, int, str, int], Choice]] = {}
     for feed_id, fields in heard.items():
         authority = authorities[feed_id]
         for name, word in fields.items():
             field = field_of(name)
             if field is None or (field.per_attempt and word.repeat < attempt):
                 continue
-            weight = (authority.counts_for(name), authority.over(field.group), word.at, feed_id)
+            priority = authority.over(field.group)
+            has_say = word.value is not None or priority >= FINAL
+            weight = (has_say, authority.counts_for(name), priority, word.at, feed_id)
             if name not in chosen or weight > chosen[name][0]:
                 chosen[name] = (weight, (feed_id, word))
     return {name: choice for name, (_, choice) in chosen.items()}

@@ -277,6 +277,7 @@ class Device(Base):
     kind: Mapped[str]
     target: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    refreshed_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
     last_ok_at: Mapped[datetime | None]
     dead_at: Mapped[datetime | None]
     dead_reason: Mapped[str | None]
@@ -292,6 +293,17 @@ class Follow(Base):
     number: Mapped[str] = mapped_column(server_default=FetchedValue())
     kinds: Mapped[list[str]] = mapped_column(server_default=FetchedValue())
     told: Mapped[dict[str, Any]] = mapped_column(server_default=FetchedValue())
+
+
+class CancellationRuling(Base):
+    """An operator's word on the cancellations of an airport."""
+
+    __tablename__ = "cancellation_ruling"
+
+    airport: Mapped[str] = mapped_column(ForeignKey("airport.iata"), primary_key=True)
+    tell: Mapped[bool]
+    since: Mapped[datetime]
+    until: Mapped[datetime]
 
 
 # Written by the push server; REST reads these columns of them.

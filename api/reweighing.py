@@ -4,15 +4,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.draft import Draft
+from api.feed_rows import authorities_of, read_feeds
+from api.halving import by_halves
 from api.ingest import (
-    FeedRow,
     fill_drafts,
-    is_fault_of_a_leg,
-    read_feeds,
     weights_text,
     write_legs,
     write_weights,
@@ -31,7 +29,7 @@ FIND_LEGS = text("""
     WHERE greatest(l.best_dep, l.best_arr) > board_now() - interval '36 hours'
     ORDER BY s.leg_id LIMIT :batch""")
 LOCK_LEGS = text("""
-    SELECT key, leg_id, version, utc(std) AS std, utc(sta) AS sta
+    SELECT key, leg_id, version, utc(std) AS std, utc(sta) AS sta, uncertain
     FROM flight_leg WHERE leg_id = ANY (:leg_ids) ORDER BY leg_id FOR UPDATE""")
 
 
@@ -49,40 +47,33 @@ class Reweighing:
         clock = asyncio.get_running_loop().time
         async with self._engine.connect() as connection:
             feeds = await read_feeds(connection)
-            authorities = _authorities(feeds)
+            authorities = authorities_of(feeds)
             if authorities == self._settled and clock() < self._look_at:
                 return False
             found = {"weights": weights_text(authorities), "batch": BATCH}
             leg_ids = (await connection.execute(FIND_LEGS, found)).scalars().all()
-        if await self._reweigh(leg_ids):
+        if await by_halves(leg_ids, self._together, self._refused):
             self._wake()
         if len(leg_ids) == BATCH:
             return True
         self._settled, self._look_at = authorities, clock() + LOOK_EACH
         return False
 
-    async def _reweigh(self, leg_ids: Sequence[int], *, only_noted: bool = False) -> bool:
-        """Together; a leg that the database refuses stays as it is, its neighbours do not."""
-        if not leg_ids:
-            return False
-        try:
-            async with self._engine.begin() as connection:
-                return await _reweigh(connection, leg_ids, only_noted=only_noted)
-        except DBAPIError as error:
-            if only_noted or not is_fault_of_a_leg(error):
-                raise
-        if len(leg_ids) == 1:
-            return await self._reweigh(leg_ids, only_noted=True)
-        half = len(leg_ids) // 2
-        first = await self._reweigh(leg_ids[:half])
-        return await self._reweigh(leg_ids[half:]) or first
+    async def _together(self, leg_ids: Sequence[int]) -> bool:
+        async with self._engine.begin() as connection:
+            return await _reweigh(connection, leg_ids, only_noted=False)
+
+    async def _refused(self, leg_id: int) -> bool:
+        """It stays as it is."""
+        async with self._engine.begin() as connection:
+            return await _reweigh(connection, [leg_id], only_noted=True)
 
 
 async def _reweigh(
     connection: AsyncConnection, leg_ids: Sequence[int], *, only_noted: bool
 ) -> bool:
     feeds = await read_feeds(connection)
-    authorities = _authorities(feeds)
+    authorities = authorities_of(feeds)
     rows = (await connection.execute(LOCK_LEGS, {"leg_ids": list(leg_ids)})).all()
     drafts = [Draft(parse_leg_key(row.key), 0, authorities) for row in rows]
     await fill_drafts(connection, list(zip(drafts, rows, strict=True)))
@@ -96,7 +87,3 @@ async def _reweigh(
         await write_legs(connection, code, theirs)
     await write_weights(connection, authorities, drafts)
     return bool(changed)
-
-
-def _authorities(feeds: dict[int, FeedRow]) -> dict[int, Authority]:
-    return {feed.feed_id: feed.authority for feed in feeds.values()}

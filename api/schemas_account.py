@@ -139,7 +139,8 @@ class DeliveriesQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 class DeliveryView(Struct, frozen=True, kw_only=True):
     """What became of one significant change of a followed leg, and why. `held_until`, `expires_at`
-    and `said_at` are board time, `due_at` and `done_at` wall time."""
+    and `said_at` are board time, `due_at` and `done_at` wall time. `version` is below zero where no
+    change of the leg itself called for the notice."""
 
     leg_key: str
     version: int

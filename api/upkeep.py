@@ -1,4 +1,4 @@
-"""Elected periodic work: clock rows, silent feeds, partitions, retention."""
+"""Elected periodic work: clock rows, silent feeds, doubtful legs, partitions, retention."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,9 +22,9 @@ Turn = Callable[[], Awaitable[bool]]
 class Upkeep:
     """Runs in every api process; an advisory lock lets one of them work."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", reweigh: Turn | None = None) -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", *turns: Turn) -> None:
         self.pool = pool
-        self.reweigh = reweigh
+        self.turns = turns
         self.elected = False
 
     async def run(self) -> None:
@@ -53,10 +53,9 @@ class Upkeep:
         while True:
             await session.execute(QUERIES["keep_time"])
             await session.execute(QUERIES["note_silence"], since)
-            more = self.reweigh is not None and await self.reweigh()
+            more = any([await turn() for turn in self.turns])
             if loop.time() - partitions_at >= PARTITIONS_EACH:
                 partitions_at = loop.time()
                 await session.execute(QUERIES["keep_partitions"], LOG_DAYS)
                 await session.execute(QUERIES["forget_answers"])
-                await session.execute(QUERIES["forget_tests"])
             await asyncio.sleep(0 if more else EACH)

@@ -21,9 +21,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import asyncpg
+
 from api.embedded import EmbeddedPostgres
 from api.postgres_binaries import EmbeddedPostgresError
 from deploy.child import Child, Output
+from deploy.logins import BROKER_USERS, DATABASE_LOGINS, VHOST, broker_definitions
 from deploy.ports import PortTaken, choose_ports
 from deploy.rabbitmq import HOST, RabbitSetup, epmd_command, rabbitmq_scripts
 from realtime.settings import Settings, SettingsError, load_settings
@@ -37,7 +40,6 @@ POLL = 0.1
 SECOND_SIGNAL = 130
 AIRPORT = "JFK"
 FLIGHTS = f"/api/flights?airport={AIRPORT}&direction=departures"
-BROKER_USER = "gatecast"
 # Clients first, then those who write, then what these need.
 STOP_ORDER = (
     ("db init", "replay"),
@@ -78,9 +80,8 @@ class Stack:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         async with self._step("PostgreSQL"):
             await self._database()
-        environment = self._environment()
-        await asyncio.gather(self._broker(), self._schema(environment))
-        await self._gatecast(environment)
+        await asyncio.gather(self._broker(), self._schema())
+        await self._gatecast()
         async with self._step("nginx"):
             await self._proxy()
             await self._until(partial(answers, self.ports.front, "/healthz"), "nginx answers")
@@ -120,10 +121,8 @@ class Stack:
         setup = RabbitSetup(home, "gatecast@localhost", ports.broker, ports.broker_dist, ports.epmd)
         setup.prepare(
             (
-                *(DEPLOY / "rabbitmq.conf").read_text("utf-8").splitlines(),
+                *broker_configuration(self._definitions(home)),
                 "log.console.level = warning",
-                f"default_user = {BROKER_USER}",
-                f"default_pass = {self._secret('broker')}",
             )
         )
         environment = setup.environment() | {"RABBITMQ_LOG": "warning"}
@@ -132,28 +131,52 @@ class Stack:
             self._start("rabbitmq", [rabbitmq_scripts() / "rabbitmq-server"], environment)
             await self._until(setup.speaks_amqp, "RabbitMQ speaks AMQP")
 
-    async def _schema(self, environment: dict[str, str]) -> None:
+    def _definitions(self, home: Path) -> Path:
+        """One user of the broker for each kind of process; passwords of this stack."""
+        home.mkdir(parents=True)
+        path = home / "definitions.json"
+        path.write_text(
+            broker_definitions({name: self._secret(name) for name in BROKER_USERS}), "utf-8"
+        )
+        return path
+
+    async def _schema(self) -> None:
         name = "db init"
         async with self._step("schema"):
+            environment = {"GATECAST_DATABASE_URL": self.postgres.dsn}
             child = Child(name, gatecast("db", "init"), environment, self.output)
             self.children[name] = child
             code = await asyncio.shield(child.start())
             if code != 0:
                 raise StackError(f"{name} ended with {code}")
+            await self._logins()
 
-    async def _gatecast(self, environment: dict[str, str]) -> None:
+    async def _logins(self) -> None:
+        """A login of the database for each kind of process; nobody else reaches its socket."""
+        connection = await asyncpg.connect(self.postgres.dsn)
+        try:
+            for name in DATABASE_LOGINS:
+                if not await connection.fetchval(
+                    "SELECT count(*) FROM pg_roles WHERE rolname = $1", name
+                ):
+                    await connection.execute(f"CREATE ROLE {name} LOGIN IN ROLE gatecast_{name}")
+        finally:
+            await connection.close()
+
+    async def _gatecast(self) -> None:
         ports = dict(zip(("api", *NODES), (self.ports.api, *self.ports.nodes), strict=True))
         async with self._step("api, realtime × 2, relay, notifier"):
             for name, port in ports.items():
-                listening = environment | {"GATECAST_PORT": str(port)}
-                self._start(name, gatecast(name.partition("-")[0]), listening)
+                kind = name.partition("-")[0]
+                listening = self._environment(kind) | {"GATECAST_PORT": str(port)}
+                self._start(name, gatecast(kind), listening)
             for name in ("relay", "notifier"):
-                self._start(name, gatecast(name), environment)
+                self._start(name, gatecast(name), self._environment(name))
             for name, port in ports.items():
                 await self._until(partial(answers, port, "/readyz"), f"{name} is ready")
         async with self._step(f"replay of {self.day}"):
             replay = gatecast("replay", self.day, "--speed", str(self.speed))
-            self._start("replay", replay, environment)
+            self._start("replay", replay, self._environment("replay"))
             first = partial(answers, self.ports.api, FLIGHTS, '"key":')
             await self._until(first, "the replay has begun")
 
@@ -170,16 +193,17 @@ class Stack:
         (folder / "nginx.conf").write_text(configuration, "utf-8")
         self._start("nginx", nginx_command(folder), {})
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, kind: str) -> dict[str, str]:
+        """Of one kind of process, which has its own login everywhere."""
         environment = {
-            "GATECAST_DATABASE_URL": self.postgres.dsn,
-            "GATECAST_AMQP_URL": (
-                f"amqp://{BROKER_USER}:{self._secret('broker')}@{HOST}:{self.ports.broker}/%2F"
-            ),
+            "GATECAST_DATABASE_URL": self.postgres.dsn.replace("//gatecast@", f"//{kind}@"),
             "GATECAST_HOST": HOST,
             "GATECAST_DRAIN": "1",
             "GATECAST_DRAIN_DELAY": "0",
         }
+        if kind in BROKER_USERS:
+            broker = f"{kind}:{self._secret(kind)}@{HOST}:{self.ports.broker}"
+            environment["GATECAST_AMQP_URL"] = f"amqp://{broker}/{VHOST}"
         if not self.settings.secret:
             self._secret("secret")
             environment["GATECAST_SECRET_FILE"] = str(self.folder / "secret")
@@ -252,6 +276,12 @@ def render_proxy(**values: str) -> str:
     """nginx's configuration from the template that docker-compose.yml uses, too."""
     template = (DEPLOY / "nginx.conf.template").read_text("utf-8")
     return string.Template(template).safe_substitute(values)
+
+
+def broker_configuration(definitions: Path) -> list[str]:
+    """The lines that docker-compose.yml uses, too, with the users of this broker."""
+    text = (DEPLOY / "rabbitmq.conf").read_text("utf-8")
+    return text.replace("/etc/rabbitmq/definitions.json", str(definitions)).splitlines()
 
 
 def nginx_command(folder: Path) -> list[str | Path]:

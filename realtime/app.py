@@ -8,8 +8,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from realtime.client import BUILD
-from realtime.metrics import Readings, exposition
+from realtime.metrics import Reading, Readings, exposition
 from realtime.node import Node
+from realtime.notifier import Notifier
 from realtime.transport_sse import sse_routes
 from realtime.transport_websocket import Sockets
 
@@ -80,3 +81,9 @@ def node_readings(node: Node, sockets: Sockets) -> Readings:
         ]
     )
     return readings
+
+
+def notifier_readings(notifier: Notifier) -> list[Reading]:
+    """What a notifier counts."""
+    sentence = "Deliveries held because too many legs of an airport were cancelled at once."
+    return [("cancellations_doubted_total", sentence, lambda: notifier.doubts.held)]

@@ -26,6 +26,8 @@ def shows_departure(leg: FlightLeg, now: datetime) -> bool:
         return False
     if leg.irregularity in CALLED_OFF:
         return now < max(leg.std or best, leg.etd or best) + minutes(60)
+    if leg.back:
+        return now < best + FORGOTTEN
     if leg.atd is not None:
         return now < leg.atd + minutes(10)
     if leg.atot is not None:
@@ -44,6 +46,8 @@ def shows_arrival(leg: FlightLeg, now: datetime) -> bool:
         return now < (leg.sta or best) + minutes(60)
     if leg.irregularity == "diverted" and leg.aldt is None:
         return now < (leg.sta or best) + minutes(90)
+    if leg.irregularity == "air_return":  # what landed is where it came from
+        return now < max(leg.sta or best, best) + minutes(90)
     if leg.last_bag_at is not None:
         return now < leg.last_bag_at + minutes(10)
     if leg.ata is not None:

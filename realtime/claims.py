@@ -3,7 +3,7 @@
 import math
 import random
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -11,14 +11,17 @@ import msgspec
 from msgspec import Raw, Struct, structs
 
 from realtime.flight import FlightLeg
-from realtime.follower import Follower, Preferences, Rung, Told
+from realtime.follower import Beside, Follower, Preferences, Rung, Told
 from realtime.notice_catalogues import CATALOGUES
 from realtime.notice_change import before_of
+from realtime.notice_guard import Doubt
 from realtime.notice_rules import Decision, OpenDelivery, decide, told_after
 from realtime.notice_text import old_and_new, text
 from realtime.sender import Notice, Outcome, Sent, Target
 
-RETRY_BASE, RETRY_CAP, RETRY_LEAST = 10.0, 300.0, 1.0
+TOGETHER = timedelta(seconds=1)
+RETRY_BASE, RETRY_CAP, RETRY_LEAST = 10.0, 40.0, 1.0
+ASKED_CAP = 300.0  # then it is claimed, and given back if the provider must still be left alone
 
 LEG = msgspec.json.Decoder(FlightLeg)
 CHANGED = msgspec.json.Decoder(dict[str, list[object]])
@@ -29,6 +32,22 @@ RUNG = msgspec.json.Decoder(tuple[Rung, ...])
 
 Row = asyncpg.Record
 """What `load_claimed` gives of a delivery."""
+
+
+class Answers(Struct, frozen=True, omit_defaults=True):
+    """What devices answered to one notice, while one of them has still to take it.
+
+    `settled` are not to get it again; of others the wall time until which they are left alone.
+    `notice`: as one or more have taken it, until `expires_at` (board time).
+    """
+
+    settled: tuple[str, ...] = ()
+    waits: dict[str, datetime] = {}
+    notice: Notice | None = None
+    expires_at: datetime | None = None
+
+
+ANSWERS = msgspec.json.Decoder(Answers)
 
 
 class Result(Struct, frozen=True, omit_defaults=True):
@@ -42,6 +61,7 @@ class Result(Struct, frozen=True, omit_defaults=True):
     retry_in: float | None = None  # wall seconds
     held_until: datetime | None = None  # board time
     said: tuple[str, ...] | None = None
+    answers: Answers | None = None
 
 
 class Claim(Struct, frozen=True):
@@ -50,9 +70,11 @@ class Claim(Struct, frozen=True):
     newest: Row
     rows: Mapping[int, Row]
     notice: Notice
-    targets: list[Target]
+    targets: list[Target]  # that are to get it now
+    before: Answers
     ends: list[Result]  # of the other rows, if it is taken
     told: dict[str, object]
+    expires_at: datetime  # board time
 
 
 class Learned(Struct, frozen=True):
@@ -71,15 +93,21 @@ class DeviceNote(Struct, frozen=True):
     dead_reason: str | None = None
 
 
-def judge(rows: Sequence[Row]) -> tuple[Claim | None, list[Result]]:
-    """Decide anew on what was claimed of one follower and leg, newest first, as things are now."""
-    row = rows[0]
+def judge(rows: Sequence[Row], doubt: Doubt | None = None) -> tuple[Claim | None, list[Result]]:
+    """Decide anew on what was claimed of one follower and leg, newest first, as things are now.
+
+    `doubt`: the leg is said to be cancelled and that is not credible yet, so all of it waits.
+    """
+    row, told_before = rows[0], [each for each in rows if is_taken(each)]
     if row["role"] is None:
-        return None, [result(each, "suppressed", "not followed any more") for each in rows]
+        return None, [end_of(each, "suppressed", "not followed any more") for each in rows]
     leg, follower = LEG.decode(row["leg"]), follower_of(row)
     if leg.hidden:
-        return None, [result(each, "superseded", "not shown any more") for each in rows]
-    decision = decide([open_delivery(each) for each in rows], leg, follower, row["board_at"])
+        return None, [end_of(each, "superseded", "not shown any more") for each in rows]
+    if doubt is not None:
+        return None, [doubted(each, doubt) for each in rows]
+    untold = [each for each in rows if each not in told_before]
+    decision = decide([open_delivery(each) for each in untold], leg, follower, row["board_at"])
     by_version = {each["version"]: each for each in rows}
     ends = [result(by_version[one.version], one.state, one.reason) for one in decision.ends]
     kept = [
@@ -87,15 +115,75 @@ def judge(rows: Sequence[Row]) -> tuple[Claim | None, list[Result]]:
         for one in decision.kept
     ]
     if decision.version is None:
-        return None, ends + kept
+        claim = again(told_before[0], leg, follower) if told_before else None
+        over = told_before if claim is None else told_before[1:]
+        return claim, [*ends, *kept, *(result(each, "sent") for each in over)]
     newest = by_version[decision.version]
+    anew = f"said anew with version {decision.version}"
+    ends += [result(each, "sent", anew) for each in told_before]
     targets = TARGETS.decode(row["targets"])
     if not targets:
         return None, [result(newest, "undeliverable", "no device"), *ends, *kept]
-    told = msgspec.to_builtins(told_after(follower.told, decision.kinds, leg))
-    notice = notice_of(newest, leg, follower, decision)
-    claim = Claim(newest, by_version, notice, targets, ends, {**told, "version": leg.version})
+    notice, before = notice_of(newest, leg, follower, decision), answers_of(newest, targets)
+    claim = Claim(
+        newest=newest,
+        rows=by_version,
+        notice=notice,
+        targets=due(targets, before, row["wall_at"]),
+        before=before,
+        ends=ends,
+        told=msgspec.to_builtins(told_after(follower.told, decision.kinds, leg))
+        | {"version": leg.version},
+        expires_at=decision.expires_at or newest["expires_at"],
+    )
     return claim, kept
+
+
+def again(row: Row, leg: FlightLeg, follower: Follower) -> Claim | None:
+    """The same notice for the devices that have not taken it; None when it is of no use now."""
+    targets = TARGETS.decode(row["targets"])
+    before = answers_of(row, targets)
+    notice, expires_at = before.notice, before.expires_at or row["expires_at"]
+    if notice is None or {each.device_id for each in targets} <= set(before.settled):
+        return None
+    if row["board_at"] >= expires_at:
+        return None
+    if told_after(follower.told, notice.kinds, leg) != follower.told:
+        return None  # the leg has moved on: what is true now is said by a notice of its own
+    return Claim(
+        newest=row,
+        rows={row["version"]: row},
+        notice=structs.replace(notice, ttl=seconds_until(expires_at, row)),
+        targets=due(targets, before, row["wall_at"]),
+        before=before,
+        ends=[],
+        told={},
+        expires_at=expires_at,
+    )
+
+
+def answers_of(row: Row, targets: Sequence[Target]) -> Answers:
+    """What these devices answered to earlier attempts."""
+    if not row["answers"]:
+        return Answers()
+    found = ANSWERS.decode(row["answers"])
+    present = {each.device_id for each in targets}
+    waits = {each: until for each, until in found.waits.items() if each in present}
+    return structs.replace(found, waits=waits)
+
+
+def is_taken(row: Row) -> bool:
+    """A device has taken the notice of this delivery; another has still to."""
+    return answers_of(row, []).notice is not None
+
+
+def due(targets: Sequence[Target], before: Answers, now: datetime) -> list[Target]:
+    """Those that are to get the notice now."""
+    return [
+        each
+        for each in targets
+        if each.device_id not in before.settled and before.waits.get(each.device_id, now) <= now
+    ]
 
 
 def follower_of(row: Row) -> Follower:
@@ -106,6 +194,7 @@ def follower_of(row: Row) -> Follower:
         preferences=PREFERENCES.decode(row["preferences"]),
         told=TOLD.decode(row["told"]),
         rung=RUNG.decode(row["rung"]),
+        beside=Beside(*(row[name] and LEG.decode(row[name]) for name in ("inbound", "onward"))),
     )
 
 
@@ -133,23 +222,33 @@ def notice_of(row: Row, leg: FlightLeg, follower: Follower, decision: Decision) 
     aware = structs.replace(follower, told=decision.known)
     title, body = text(decision.kinds, leg, aware, catalogue, row["board_at"], demo)
     old, new = old_and_new(decision.kinds[0], leg, aware)
-    expires_at = decision.expires_at or row["expires_at"]
-    left = (expires_at - row["board_at"]).total_seconds() / (row["speed"] or 1.0)
+    version = leg.version if row["version"] > 0 else 0
     return Notice(
         id=f"{row['epoch']}:{row['seq']}",
         leg_key=leg.key,
-        version=leg.version,
+        version=version,
         kinds=decision.kinds,
         title=title,
         body=body,
         urgent=decision.urgent,
-        ttl=max(1, math.floor(left)),
+        ttl=seconds_until(decision.expires_at or row["expires_at"], row),
         number=follower.number,
         at=row["board_at"].isoformat(),
         old=old,
         new=new,
-        silent=row["shown"] >= leg.version,
+        silent=0 < version <= row["shown"],
     )
+
+
+def seconds_until(board_time: datetime, row: Row) -> int:
+    """Wall seconds, at least one."""
+    left: float = (board_time - row["board_at"]).total_seconds() / (row["speed"] or 1.0)
+    return max(1, math.floor(left))
+
+
+def end_of(row: Row, state: str, reason: str) -> Result:
+    """The end of a delivery that nothing more is sent for; one that a device took was sent."""
+    return result(row, "sent" if is_taken(row) else state, reason)
 
 
 def result(
@@ -165,23 +264,69 @@ def result(
     )
 
 
-def results_of(claim: Claim, answers: Sequence[Sent]) -> list[Result]:
-    """One device that took the notice is enough; without one it is repeated while any may."""
-    if any(sent.outcome is Outcome.ACCEPTED for sent in answers):
-        return [result(claim.newest, "sent", said=claim.notice.kinds), *claim.ends]
-    details = "; ".join(dict.fromkeys(sent.detail for sent in answers))[:500]
-    retries = [sent for sent in answers if sent.outcome is Outcome.RETRY]
-    if not retries:
+def doubted(row: Row, doubt: Doubt) -> Result:
+    """Held until there may be a second word, or over by then."""
+    if is_taken(row) or doubt.until >= row["expires_at"]:
+        return end_of(row, "expired", doubt.reason)
+    return structs.replace(result(row, "held", doubt.reason), held_until=doubt.until)
+
+
+def results_of(claim: Claim, answers: Sequence[Sent], now: datetime) -> list[Result]:
+    """Sent once no device has still to take it and one did; until then open for those that have."""
+    after, details = (
+        answers_after(claim, answers, now),
+        details_of(answers) or claim.newest["reason"],
+    )
+    first = after.notice is not None and claim.before.notice is None
+    said = claim.notice.kinds if first else None
+    if not after.waits and after.notice is not None:
+        return [result(claim.newest, "sent", said=said), *claim.ends]
+    if not after.waits:
         reason = f"no device took it: {details}"
         return [result(claim.newest, "undeliverable", reason), *claim.ends]
-    wait = retry_in(retries, claim.newest["attempts"])
-    again = [
-        result(claim.rows[end.version], "pending", details, wait)
-        for end in claim.ends
-        if end.state == "superseded"  # by this notice, which has not been taken yet
+    wait = (next_attempt(after) - now).total_seconds()
+    pending = structs.replace(result(claim.newest, "pending", details, wait, said), answers=after)
+    if after.notice is not None:
+        return [pending, *claim.ends]
+    still_open = [end.state in ("superseded", "sent") for end in claim.ends]  # by this notice
+    waiting = [
+        result(claim.rows[end.version], "pending", details, wait) if is_open else end
+        for end, is_open in zip(claim.ends, still_open, strict=True)
     ]
-    over = [end for end in claim.ends if end.state != "superseded"]
-    return [result(claim.newest, "pending", details, wait), *again, *over]
+    return [pending, *waiting]
+
+
+def answers_after(claim: Claim, answers: Sequence[Sent], now: datetime) -> Answers:
+    """What is known of all devices after an attempt."""
+    sent = {target.device_id: answer for target, answer in zip(claim.targets, answers, strict=True)}
+    final = Outcome.ACCEPTED, Outcome.REFUSED  # one that is gone may register again
+    settled = [each for each, answer in sent.items() if answer.outcome in final]
+    waits = {each: until for each, until in claim.before.waits.items() if each not in sent}
+    own, jitter = own_wait(claim.newest["attempts"]), random.uniform(0, RETRY_LEAST)
+    for each, answer in sent.items():
+        if answer.outcome is Outcome.RETRY:
+            asked = answer.retry_after
+            wait = own if asked is None else min(asked, ASKED_CAP) + jitter
+            waits[each] = now + timedelta(seconds=wait)
+    taken = any(answer.outcome is Outcome.ACCEPTED for answer in answers)
+    return Answers(
+        settled=(*claim.before.settled, *settled),
+        waits=waits,
+        notice=claim.notice if taken else claim.before.notice,
+        expires_at=claim.expires_at,
+    )
+
+
+def next_attempt(answers: Answers) -> datetime:
+    """When the first device may be tried again, with those that wait hardly longer."""
+    first = min(answers.waits.values())
+    return max(until for until in answers.waits.values() if until <= first + TOGETHER)
+
+
+def details_of(answers: Sequence[Sent]) -> str:
+    """What the provider said of those that did not take it."""
+    refused = [sent.detail for sent in answers if sent.outcome is not Outcome.ACCEPTED]
+    return "; ".join(dict.fromkeys(refused))[:500]
 
 
 def learned(claim: Claim) -> Learned:
@@ -190,11 +335,8 @@ def learned(claim: Claim) -> Learned:
     return Learned(row["account_id"], row["leg_id"], Raw(row["told"].encode()), claim.told)
 
 
-def retry_in(retries: Sequence[Sent], attempts: int) -> float:
-    """Seconds until the next attempt: what the provider asked for, else exponential."""
-    asked = [sent.retry_after for sent in retries if sent.retry_after is not None]
-    if asked:
-        return max(asked) + random.uniform(0, RETRY_LEAST)
+def own_wait(attempts: int) -> float:
+    """Seconds until the next attempt when the provider named none: exponential, full jitter."""
     bound = min(RETRY_CAP, RETRY_BASE * 2.0 ** min(attempts - 1, 10))
     return max(RETRY_LEAST, random.uniform(0, bound))
 

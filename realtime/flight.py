@@ -71,6 +71,9 @@ class FlightLeg(Struct, frozen=True):
     dep_terminal: str = ""
     dep_gate: str = ""
     dep_gate_was: str = ""
+    check_in_from: str = ""
+    check_in_to: str = ""
+    check_in_close_at: datetime | None = None
     boarding_plan: datetime | None = None
     boarding_est: datetime | None = None
     gate_close_plan: datetime | None = None
@@ -86,16 +89,26 @@ class FlightLeg(Struct, frozen=True):
     hidden: bool = False
 
     @property
+    def back(self) -> bool:
+        """It left and came back: what happened before does not count, it has yet to leave."""
+        if self.irregularity == "air_return":
+            return True
+        return self.irregularity == "returned_to_gate" and self.phase not in LEFT
+
+    @property
     def best_departure(self) -> datetime | None:
         """Actual, else estimated, else scheduled."""
-        return self.atd or self.atot or self.etd or self.std
+        actual = None if self.back else self.atd or self.atot
+        return actual or self.etd or self.std
 
     @property
     def best_arrival(self) -> datetime | None:
         """Actual, else estimated, else scheduled."""
-        return self.ata or self.aldt or self.eta or self.eldt or self.sta
+        actual = None if self.back else self.ata or self.aldt
+        return actual or self.eta or self.eldt or self.sta
 
 
+LEFT = frozenset({"off_block", "airborne", "approaching", "landed", "in_block", "bags_done"})
 EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -4,6 +4,8 @@ from datetime import datetime, time
 
 from msgspec import Struct
 
+from realtime.flight import FlightLeg
+
 ROLES = ("passenger", "pick_up")
 TOLD_FIELDS = (
     "std",
@@ -62,6 +64,13 @@ class Rung(Struct, frozen=True):
     at: datetime
 
 
+class Beside(Struct, frozen=True):
+    """Other legs that bear on the one that is told of: of its aircraft, and of the same person."""
+
+    inbound: FlightLeg | None = None
+    onward: FlightLeg | None = None
+
+
 class Follower(Struct, frozen=True):
     """All that decides whether and how one person is told; `number` is what they searched for."""
 
@@ -70,3 +79,4 @@ class Follower(Struct, frozen=True):
     preferences: Preferences = Preferences()
     told: Told = Told()
     rung: tuple[Rung, ...] = ()  # of this leg, newest last
+    beside: Beside = Beside()

@@ -89,7 +89,7 @@ def candidates(changed: Changed, leg: FlightLeg, at: datetime) -> Iterator[str]:
     if not departed(leg):
         yield from _departure(changed, leg, at)
     if RANK.get(leg.phase, 0) < LANDED and changed.keys() & {"etd", "eta", "std", "sta"}:
-        yield from ("delay", "early")
+        yield from ("delay", "early", "connection_risk")
         if _moved(changed, "std") or _moved(changed, "sta"):
             yield "schedule_change"
 

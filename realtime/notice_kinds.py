@@ -23,12 +23,14 @@ KINDS = (
     "boarding",
     "gate_closed",
     "gate_open",
+    "connection_risk",
     "early",
     "delay",
     "delay_reduced",
     "on_time",
     "schedule_change",
     "next_info",
+    "inbound_late",
     "gate_assigned",
     "arrived",
     "landed",
@@ -39,6 +41,7 @@ KINDS = (
     "first_bag",
     "last_bag",
     "check_in",
+    "check_in_closing",
     "equipment_changed",
 )  # what a notice may say, most important first
 SAID_FOR = MappingProxyType(
@@ -53,7 +56,7 @@ FOR_ALL = frozenset({
 ROLE_KINDS: Mapping[str, frozenset[str]] = MappingProxyType({
     "passenger": FOR_ALL | {
         "schedule_change", "next_info", "gate_changed", "boarding", "final_call", "belt_assigned",
-        "belt_changed",
+        "belt_changed", "inbound_late", "connection_risk",
     },
     "pick_up": FOR_ALL | {"departed", "landed", "arrived"},
 })  # fmt: skip
@@ -67,8 +70,10 @@ CRITICAL = STATES | frozenset(STEPS)  # at any time; gates and terminals close t
 BAGS = frozenset({"belt_assigned", "belt_changed", "first_bag", "last_bag"})
 HOLDABLE = frozenset({
     "delay", "early", "schedule_change", "gate_assigned", "gate_changed", "terminal_changed",
-    "belt_changed", "equipment_changed",
+    "belt_changed", "equipment_changed", "connection_risk",
 })  # fmt: skip
+ONCE = frozenset({"inbound_late", "connection_risk", "check_in_closing"})
+"""Said once to a person of a leg; no field of Told says that they are known."""
 PHASES = (
     "scheduled", "check_in", "gate_open", "boarding", "final_call", "gate_closed", "off_block",
     "airborne", "approaching", "landed", "in_block", "bags_done",
@@ -93,7 +98,7 @@ BAGS_LAST = timedelta(hours=2)
 
 BY_DEPARTURE = frozenset({
     *STEPS, "boarding_suspended", "gate_changed", "gate_assigned", "check_in", "next_info",
-    "equipment_changed",
+    "equipment_changed", "inbound_late", "check_in_closing",
 })  # fmt: skip
 
 CLOCKS = ("std", "etd", "sta", "eta")
@@ -130,7 +135,7 @@ def ordered(kinds: frozenset[str] | set[str]) -> tuple[str, ...]:
 def departed(leg: FlightLeg) -> bool:
     """Off its block, as far as anybody knows."""
     timed = leg.atd is not None or leg.atot is not None
-    return RANK.get(leg.phase, 0) >= OFF_BLOCK or (timed and leg.irregularity != "returned_to_gate")
+    return not leg.back and (timed or RANK.get(leg.phase, 0) >= OFF_BLOCK)
 
 
 def lasts(kind: str, leg: FlightLeg) -> datetime | None:
@@ -146,6 +151,10 @@ def _own_end(kind: str, leg: FlightLeg) -> datetime | None:
     departure, arrival = leg.best_departure, leg.best_arrival
     if kind in {"cancelled", "reinstated"}:
         return _after(leg.std or departure or leg.sta or arrival, STATE_LASTS)
+    if kind == "check_in_closing":
+        return leg.check_in_close_at
+    if kind == "inbound_late":
+        return departure
     if kind in {"diverted", "air_return", "returned_to_gate"}:
         return _after(arrival or departure, STATE_LASTS)
     if kind in {"departed", "airborne"}:

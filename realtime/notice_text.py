@@ -1,18 +1,20 @@
 """The words of a notice, in the person's language. Pure."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from realtime.flight import FlightLeg
 from realtime.follower import Follower
+from realtime.notice_beside import closing, lateness
 from realtime.notice_change import told_of
 from realtime.notice_kinds import TIMES
 from realtime.notice_truth import moved_terminals, times_of
 from realtime.notice_words import ABSENT, Catalogue
 
 TITLE, BODY = 40, 110
+Clock = Callable[[datetime | None, str], str]
 NUMBER = re.compile(r"([A-Z]{3}(?=[0-9])|[A-Z0-9]{2})([1-9][0-9]{0,3}[A-Z]?)")
 SHORTER = ({"carrier": 18}, {"city": 32, "place": 32}, {"was": 0}, {"city": 18, "place": 18},
            {"old": 0}, {"city": 0, "place": 12}, {"gate": 8}, {"flight": 24})  # fmt: skip
@@ -123,9 +125,25 @@ def _facts(
         "old": clock(times.told, zone) if times and times.told != times.now else "",
         "span": _span(abs(times.late), catalogue) if times else "",
     }
+    facts |= _beside(leg, follower, catalogue, clock)
     if fresh.belts != told.belts and told.belts:
         facts["was"] = ", ".join(told.belts)
     return {name: value for name, value in facts.items() if value}
+
+
+def _beside(
+    leg: FlightLeg, follower: Follower, catalogue: Catalogue, clock: Clock
+) -> dict[str, str]:
+    """Of the aircraft, the flight that goes on, and the desks."""
+    late, onward = lateness(follower.beside.inbound, leg), follower.beside.onward
+    desks = [plain(desk) for desk in (leg.check_in_from, leg.check_in_to) if desk]
+    return {
+        "inbound": _span(late, catalogue) if late is not None else "",
+        "onward": _own_number(onward) if onward is not None else "",
+        "onward_closes": clock(closing(onward), onward.dep_tz) if onward is not None else "",
+        "check_in": clock(leg.check_in_close_at, leg.dep_tz),
+        "desks": "–".join(dict.fromkeys(desks)),
+    }
 
 
 def _was(leg: FlightLeg, follower: Follower) -> str:

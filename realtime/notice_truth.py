@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from realtime.flight import FlightLeg
 from realtime.follower import TOLD_FIELDS, Follower, Told
+from realtime.notice_beside import still_true
 from realtime.notice_change import far_ahead
 from realtime.notice_kinds import (
     BAGS,
@@ -15,6 +16,7 @@ from realtime.notice_kinds import (
     IN_BLOCK,
     LANDED,
     OFF_BLOCK,
+    ONCE,
     RANK,
     ROLE_KINDS,
     SAID_FOR,
@@ -130,6 +132,8 @@ def _now_true(
         return _step(kind, leg, told, before)
     if kind in BAGS:
         return _bags(kind, leg, follower, told)
+    if kind in ONCE:
+        return _once(kind, leg, follower)
     if kind in {"gate_changed", "gate_assigned", "terminal_changed"}:
         return _place(kind, leg, follower, told)
     if kind in {"departed", "airborne", "landed", "arrived"}:
@@ -191,6 +195,14 @@ def _bags(kind: str, leg: FlightLeg, follower: Follower, told: Told) -> Verdict:
     if not leg.belts or leg.belts == told.belts:
         return Unsaid(GONE, "no belt" if not leg.belts else "back at the belt that was told")
     return "belt_changed" if told.belts else "belt_assigned"
+
+
+def _once(kind: str, leg: FlightLeg, follower: Follower) -> Verdict:
+    if any(one.kind == kind for one in follower.rung):
+        return Unsaid(GONE, "known already")
+    if kind == "connection_risk" and follower.role == "pick_up":
+        return Unsaid(UNWANTED, "flies on nowhere")
+    return _unless(not still_true(kind, leg, follower.beside), kind, "no longer true")
 
 
 def _place(kind: str, leg: FlightLeg, follower: Follower, told: Told) -> Verdict:

@@ -10,8 +10,10 @@ same id.
 import asyncio
 import random
 import secrets
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
 from itertools import groupby, islice
 
 import asyncpg
@@ -35,10 +37,12 @@ from realtime.claims import (
     results_of,
 )
 from realtime.database import DATABASE_AWAY, QUERIES
+from realtime.doubts import Doubts
 from realtime.flight import Change
 from realtime.follower import TOLD_FIELDS
 from realtime.notice_change import Significance, significance
-from realtime.sender import Sender
+from realtime.occasions import enqueue_occasions, follow_on
+from realtime.sender import SEND_SHARE, Notice, Outcome, Sender, Sent, Target
 from realtime.settings import Settings
 from realtime.trial_notices import TrialNotices
 
@@ -67,6 +71,7 @@ class Notifier:
         self.sender = sender
         self.settings = settings
         self.worker = f"{name}-{secrets.token_hex(4)}"
+        self.doubts = Doubts(pool)
         self.enqueued = 0
         self.ended: Counter[str] = Counter()
         self.away: dict[str, str] = {}
@@ -74,6 +79,7 @@ class Notifier:
         self._results: list[Result] = []
         self._learned: list[Learned] = []
         self._notes: list[DeviceNote] = []
+        self._asked_at: datetime | None = None  # by the database: before the notes were asked for
 
     async def run(self) -> None:
         """Until cancelled; losing the database is waited out, nothing else is."""
@@ -145,6 +151,9 @@ class Notifier:
             if found is not None:
                 added += await self._enqueue_change(session, epoch, change, found)
             end = change.seq
+        done = [change for change in changes if change.seq <= end]
+        added += await enqueue_occasions(session, done, self.settings.grace)
+        await follow_on(session, done)
         self.enqueued += added
         return end
 
@@ -184,22 +193,29 @@ class Notifier:
         await self._record()
         await self.pool.execute(QUERIES["release_leases"])
         await self.pool.execute(QUERIES["claim"], self.worker, self.settings.lease, CLAIM_BATCH)
+        loaded_at = time.monotonic()
         rows = await self.pool.fetch(QUERIES["load_claimed"], self.worker)
+        if not rows:
+            return False
         claims: list[Claim] = []
         results: list[Result] = []
-        for _, group in groupby(rows, lambda row: (row["account_id"], row["leg_id"])):
-            claim, settled = judge(list(group))
+        doubts = await self.doubts.of(rows)
+        for (_, leg_id), group in groupby(rows, lambda row: (row["account_id"], row["leg_id"])):
+            claim, settled = judge(list(group), doubts.get(leg_id))
             claims += [claim] if claim is not None else []
             results += settled
         sends = [(target, claim.notice) for claim in claims for target in claim.targets]
-        answers = await self.sender.send(sends) if sends else []
+        ends_at = loaded_at + min(row["lease_left"] for row in rows)
+        answers = await self._send(sends, ends_at) if sends else []
         # Kept until they are recorded: a database that goes away now must not cost a repeat.
         self._results, self._learned = results, []
+        self._asked_at = min(row["wall_at"] for row in rows)
         remaining = iter(answers)
+        now = self._asked_at + timedelta(seconds=time.monotonic() - loaded_at)
         for claim in claims:
-            found = results_of(claim, list(islice(remaining, len(claim.targets))))
+            found = results_of(claim, list(islice(remaining, len(claim.targets))), now)
             self._results += found
-            if found[0].state == "sent":
+            if found[0].said is not None:
                 self._learned.append(learned(claim))
         self._notes = [
             note
@@ -207,7 +223,13 @@ class Notifier:
             if (note := note_of(target, sent)) is not None
         ]
         await self._record()
-        return bool(rows)
+        return True
+
+    async def _send(self, sends: Sequence[tuple[Target, Notice]], ends_at: float) -> Sequence[Sent]:
+        """Only while the sender is sure to end before the lease: another may have it then."""
+        if ends_at - time.monotonic() < self.settings.lease * SEND_SHARE:
+            return [Sent(Outcome.RETRY, "too little of the lease was left", 0.0)] * len(sends)
+        return await self.sender.send(sends)
 
     async def _record(self) -> None:
         """Write down the results of the last batch, unless that has been done."""
@@ -228,6 +250,7 @@ class Notifier:
                     [note.target.device_id for note in notes],
                     [note.target.target for note in notes],
                     [note.dead_reason for note in notes],
+                    self._asked_at,
                 )
         self.ended.update(result.state for result in results)
         self._results, self._learned, self._notes = [], [], []

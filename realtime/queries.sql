@@ -134,6 +134,63 @@ UPDATE feed f SET silent = NOT silent WHERE CASE
 -- A feed that repeats what it said a day ago says it anew.
 DELETE FROM feed_message WHERE received_at < wall_now() - interval '1 day'
 
+-- name: forget_deliveries
+-- $1 days, $2 rows at once: what was due longer ago, whatever became of it. Rows deleted.
+WITH old AS (
+  SELECT account_id, leg_id, version FROM delivery
+  WHERE due_at < (SELECT wall_now()) - make_interval(secs => $1::float8 * 86400)
+  ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED),
+gone AS (
+  DELETE FROM delivery d USING old o
+  WHERE (d.account_id, d.leg_id, d.version) = (o.account_id, o.leg_id, o.version) RETURNING 1)
+SELECT count(*) FROM gone
+
+-- name: forget_receipts
+-- $1 days, $2 rows at once: of legs that ended longer ago, in board time. Rows deleted.
+WITH old AS (
+  SELECT r.account_id, r.leg_id FROM receipt r JOIN flight_leg l USING (leg_id)
+  WHERE greatest(l.best_dep, l.best_arr)
+    < (SELECT board_now()) - make_interval(secs => $1::float8 * 86400)
+  LIMIT $2 FOR UPDATE OF r SKIP LOCKED),
+gone AS (
+  DELETE FROM receipt r USING old o
+  WHERE (r.account_id, r.leg_id) = (o.account_id, o.leg_id) RETURNING 1)
+SELECT count(*) FROM gone
+
+-- name: forget_follows
+-- $1 days, $2 rows at once: of legs that ended longer ago, in board time. Rows deleted.
+WITH old AS (
+  SELECT f.account_id, f.leg_id FROM follow f JOIN flight_leg l USING (leg_id)
+  WHERE greatest(l.best_dep, l.best_arr)
+    < (SELECT board_now()) - make_interval(secs => $1::float8 * 86400)
+  LIMIT $2 FOR UPDATE OF f SKIP LOCKED),
+gone AS (
+  DELETE FROM follow f USING old o
+  WHERE (f.account_id, f.leg_id) = (o.account_id, o.leg_id) RETURNING 1)
+SELECT count(*) FROM gone
+
+-- name: forget_devices
+-- $1 days, $2 rows at once: that have taken nothing for longer, nor were registered. Rows deleted.
+WITH old AS (
+  SELECT device_id FROM device WHERE greatest(created_at, last_ok_at)
+    < (SELECT wall_now()) - make_interval(secs => $1::float8 * 86400)
+  LIMIT $2 FOR UPDATE SKIP LOCKED),
+gone AS (DELETE FROM device v USING old o WHERE v.device_id = o.device_id RETURNING 1)
+SELECT count(*) FROM gone
+
+-- name: forget_links
+-- $1 days, $2 rows at once. Rows deleted.
+WITH old AS (
+  SELECT link_id FROM account_link
+  WHERE created_at < (SELECT wall_now()) - make_interval(secs => $1::float8 * 86400)
+  LIMIT $2 FOR UPDATE SKIP LOCKED),
+gone AS (DELETE FROM account_link k USING old o WHERE k.link_id = o.link_id RETURNING 1)
+SELECT count(*) FROM gone
+
+-- name: forget_history
+-- $1 days, $2 rows at once: changes made longer ago, in board time. Rows deleted.
+SELECT prune_history(make_interval(secs => $1::float8 * 86400), $2)
+
 -- name: keep_partitions
 -- Partitions ahead of the writers, and away with those that nobody needs; $1 days of log are kept.
 SELECT add_partitions() AS added, drop_drained_partitions() AS drained,
@@ -207,11 +264,11 @@ WITH covered AS (
   SELECT d.account_id, d.leg_id, d.version FROM delivery d JOIN receipt r USING (account_id, leg_id)
   WHERE d.account_id = $1::text::uuid AND d.leg_id = ANY ($2::bigint[])
     AND d.state IN ('held','pending','claimed')
-    AND d.version <= CASE WHEN d.urgent THEN r.attentive_version ELSE r.version END
+    AND d.version > 0 AND d.version <= CASE WHEN d.urgent THEN r.attentive_version ELSE r.version END
   ORDER BY d.account_id, d.leg_id, d.version FOR UPDATE OF d),
 settled AS (
   UPDATE delivery d SET state = 'seen', reason = 'receipt', done_at = wall_now(),
-    worker = NULL, lease_until = NULL
+    worker = NULL, lease_until = NULL, answers = NULL
   FROM covered c WHERE (d.account_id, d.leg_id, d.version) = (c.account_id, c.leg_id, c.version)
   RETURNING d.leg_id, d.version, d.urgent)
 SELECT r.leg_id, count(s.version) AS settled, greatest(r.attentive_version, max(s.version) FILTER (
@@ -272,6 +329,56 @@ told AS (
       AND o.leg_id = f.leg_id AND o.state IN ('held','pending','claimed') AND o.urgent))
 SELECT count(*) FROM added
 
+-- name: enqueue_occasion
+-- $1 leg, $2 seq of what calls for it, $3 kind, $4 held until, $5 expires at, $6 wall commit, $7
+-- grace: one delivery for each follower who wants it and has not had it. Rows added.
+WITH added AS (
+  INSERT INTO delivery (account_id, leg_id, version, seq, kinds, urgent, held_until, expires_at,
+    due_at, state)
+  SELECT f.account_id, f.leg_id, -$2::bigint, $2, ARRAY[$3::text], false, $4, $5,
+    $6::timestamptz + make_interval(secs => $7),
+    CASE WHEN $4 > board_now() THEN 'held' ELSE 'pending' END
+  FROM follow f JOIN account a USING (account_id)
+  WHERE f.leg_id = $1 AND $3 = ANY (f.kinds) AND f.role = 'passenger' AND NOT EXISTS (
+    SELECT FROM delivery d WHERE d.account_id = f.account_id AND d.leg_id = f.leg_id
+      AND $3 = ANY (d.kinds) AND d.state <> 'superseded')
+  ORDER BY f.account_id FOR KEY SHARE OF a
+  ON CONFLICT DO NOTHING RETURNING 1)
+SELECT count(*) FROM added
+
+-- name: closing_desks
+-- $1 board minute, $2 seconds: legs whose check-in closes within so many.
+SELECT leg_id, check_in_close_at FROM flight_leg
+WHERE check_in_close_at > greatest($1, board_now())
+  AND check_in_close_at <= $1 + make_interval(secs => $2)
+  AND NOT hidden AND irregularity NOT IN ('cancelled','not_operating') AND atd IS NULL
+
+-- name: next_of_aircraft
+-- $1 legs: of each the one for which it brings the aircraft, as both are now.
+SELECT i.leg_id AS inbound_id, public_state(i) AS inbound, o.leg_id, public_state(o) AS leg
+FROM flight_leg i JOIN flight_leg o ON o.registration = i.registration
+  AND o.dep_airport = i.arr_airport AND o.std > i.sta AND o.std < i.std + interval '1 day'
+WHERE i.leg_id = ANY ($1::bigint[])
+  AND i.leg_id = (SELECT leg_id FROM inbound_of(o)) AND NOT o.hidden
+
+-- name: follow_on
+-- $1 legs, $2 fields: who follows a diverted leg follows the leg of its number that goes on from
+-- there to where it was planned; one of the two is among the legs. They know it as it is.
+INSERT INTO follow (account_id, leg_id, role, number, kinds, told)
+SELECT f.account_id, n.leg_id, f.role, f.number, f.kinds, coalesce(
+  (SELECT jsonb_object_agg(field, state -> field) FROM unnest($2::text[]) AS field
+   WHERE state ? field), '{}') || jsonb_build_object('version', n.version)
+FROM flight_leg d JOIN flight_leg n
+  ON (n.airline, n.flight_no, n.suffix) = (d.airline, d.flight_no, d.suffix)
+  AND n.dep_airport = d.divert_airport AND n.arr_airport = d.arr_airport
+  AND n.origin_date BETWEEN d.origin_date AND d.origin_date + 1
+CROSS JOIN LATERAL (SELECT public_state(n) AS state OFFSET 0) p
+JOIN follow f ON f.leg_id = d.leg_id JOIN account a USING (account_id)
+WHERE d.irregularity = 'diverted' AND NOT n.hidden
+  AND (d.leg_id = ANY ($1::bigint[]) OR n.leg_id = ANY ($1::bigint[]))
+ORDER BY f.account_id, n.leg_id FOR KEY SHARE OF a
+ON CONFLICT DO NOTHING
+
 -- name: erased_accounts
 -- $1 accounts: those of them that are no more.
 SELECT coalesce(array_agg(id), '{}') FROM unnest($1::text[]) AS id
@@ -317,19 +424,30 @@ RETURNING d.account_id, d.leg_id, d.version
 
 -- name: load_claimed
 -- $1 worker: what it has claimed, newest first within a leg, with all that decides: the leg, the
--- clock, the feed of the change, the follower with what rang in the last 20 minutes, the devices,
--- the version that a screen of the account has shown.
+-- clock, the feed of the change, the follower with what rang in the last 20 minutes or is said once,
+-- the devices, the version that a screen of the account has shown, the legs that bear on this one;
+-- and the wall clock, and how many seconds of the lease are left.
 SELECT d.account_id, d.leg_id, d.version, d.seq, d.kinds, d.urgent, d.held_until, d.expires_at,
-  d.due_at, d.attempts, public_state(l) AS leg, board_now() AS board_at, c.speed,
+  d.due_at, d.attempts, d.reason, d.answers, extract(epoch FROM d.lease_until - wall_now())::float8 AS lease_left,
+  wall_now() AS wall_at, public_state(l) AS leg, board_now() AS board_at, c.speed,
   (SELECT epoch::text FROM relay_state) AS epoch,
   coalesce(s.last_seen_at < wall_now() - 3 * s.max_silence, false) AS feed_dead,
   coalesce((SELECT r.version FROM receipt r WHERE (r.account_id, r.leg_id)
      = (d.account_id, d.leg_id) AND r.epoch = (SELECT epoch FROM relay_state)), 0) AS shown,
-  coalesce(g.changed, '{}') AS changed, f.role, f.number, f.told, a.preferences,
+  CASE WHEN d.version > 0 THEN coalesce(g.changed, '{}') ELSE '{}' END AS changed,
+  CASE WHEN 'inbound_late' = ANY (d.kinds) THEN
+    (SELECT public_state(i) FROM inbound_of(l) i) END AS inbound,
+  CASE WHEN 'connection_risk' = ANY (d.kinds) THEN (
+    SELECT public_state(o) FROM follow h JOIN flight_leg o USING (leg_id)
+    WHERE h.account_id = d.account_id AND h.role = 'passenger' AND o.dep_airport = l.arr_airport
+      AND o.std > l.std AND o.std < l.sta + interval '12 hours' AND o.sta > l.sta
+    ORDER BY o.std LIMIT 1) END AS onward,
+  f.role, f.number, f.told, a.preferences,
   (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', k, 'at', utc(n.said_at))
      ORDER BY n.said_at), '[]') FROM delivery n, unnest(n.said) AS k
    WHERE (n.account_id, n.leg_id) = (d.account_id, d.leg_id)
-     AND n.said_at > board_now() - interval '20 minutes') AS rung,
+     AND (n.said_at > board_now() - interval '20 minutes'
+       OR n.said && '{inbound_late,connection_risk,check_in_closing}')) AS rung,
   (SELECT coalesce(jsonb_agg(jsonb_build_object('device_id', v.device_id, 'platform', v.platform,
      'kind', v.kind, 'target', v.target) ORDER BY v.created_at), '[]')
    FROM device v WHERE v.account_id = d.account_id AND v.dead_at IS NULL) AS targets
@@ -342,14 +460,56 @@ WINDOW one AS (PARTITION BY d.account_id, d.leg_id)
 ORDER BY bool_or(d.urgent) OVER one DESC, min(d.due_at) OVER one, d.account_id, d.leg_id,
   d.version DESC
 
+-- name: cancellations
+-- $1 legs, $2 seconds of board time: those that a feed cancelled so lately, their airports, and
+-- whether it has said so again since or another feed says so too.
+SELECT l.leg_id, c.at, ARRAY[l.dep_airport, l.arr_airport] AS airports, EXISTS (
+    SELECT FROM leg_statement s JOIN feed f USING (feed_id)
+    WHERE s.leg_id = l.leg_id AND f.enabled
+      AND s.fields #>> '{irregularity,0}' IN ('cancelled','not_operating')
+      AND (f.code <> c.feed OR (s.fields #>> '{irregularity,1}')::timestamptz > c.source_ts)
+  ) AS confirmed
+FROM flight_leg l CROSS JOIN LATERAL (
+  SELECT at, feed, source_ts FROM leg_change g WHERE g.leg_id = l.leg_id
+    AND g.changed #>> '{irregularity,1}' IN ('cancelled','not_operating')
+  ORDER BY version DESC LIMIT 1) c
+WHERE l.leg_id = ANY ($1::bigint[]) AND l.irregularity IN ('cancelled','not_operating')
+  AND c.at > board_now() - make_interval(secs => $2) AND c.feed <> 'operator'
+
+-- name: crowds
+-- $1 airports, $2 seconds of board time: of each the legs of the next day, when feeds cancelled some
+-- of them in this time, and what the operator has ruled.
+WITH near AS (
+  SELECT dep_airport AS airport, leg_id, irregularity FROM flight_leg
+  WHERE dep_airport = ANY ($1::text[]) AND NOT hidden
+    AND best_dep > board_now() - make_interval(secs => $2)
+    AND best_dep <= board_now() + interval '1 day'
+  UNION ALL
+  SELECT arr_airport, leg_id, irregularity FROM flight_leg
+  WHERE arr_airport = ANY ($1::text[]) AND NOT hidden
+    AND best_arr > board_now() - make_interval(secs => $2)
+    AND best_arr <= board_now() + interval '1 day')
+SELECT n.airport, count(*) AS upcoming,
+  coalesce(array_agg(c.at ORDER BY c.at) FILTER (WHERE c.at IS NOT NULL), '{}') AS cancelled,
+  r.tell, r.since, r.until
+FROM near n LEFT JOIN LATERAL (
+  SELECT at FROM leg_change g WHERE n.irregularity IN ('cancelled','not_operating')
+    AND g.leg_id = n.leg_id AND g.changed #>> '{irregularity,1}' IN ('cancelled','not_operating')
+    AND g.at > board_now() - make_interval(secs => $2) AND g.feed <> 'operator'
+  ORDER BY version DESC LIMIT 1) c ON true
+LEFT JOIN cancellation_ruling r USING (airport)
+GROUP BY n.airport, r.tell, r.since, r.until
+
 -- name: record
 -- $1 worker, $2 results as JSON: the end of each delivery that is still this worker's, or when it is
 -- to be claimed again: in so many wall seconds, or at a board time. Those written down.
 WITH result AS (
   SELECT * FROM jsonb_to_recordset($2::text::jsonb) AS t (account_id uuid, leg_id bigint,
-    version bigint, state text, reason text, retry_in float8, held_until timestamptz, said text[])),
+    version bigint, state text, reason text, retry_in float8, held_until timestamptz, said text[],
+    answers jsonb)),
 mine AS (
-  SELECT d.account_id, d.leg_id, d.version, r.state, r.reason, r.retry_in, r.held_until, r.said
+  SELECT d.account_id, d.leg_id, d.version, r.state, r.reason, r.retry_in, r.held_until, r.said,
+    r.answers
   FROM delivery d JOIN result r USING (account_id, leg_id, version)
   WHERE d.state = 'claimed' AND d.worker = $1
   ORDER BY d.account_id, d.leg_id, d.version FOR UPDATE OF d),
@@ -361,7 +521,9 @@ recorded AS (
              ELSE d.due_at END,
     held_until = coalesce(m.held_until, d.held_until),
     attempts = d.attempts - (m.state = 'held')::integer,
-    said = coalesce(m.said, d.said), said_at = CASE WHEN m.said <> '{}' THEN board_now() END
+    said = coalesce(m.said, d.said),
+    said_at = CASE WHEN m.said <> '{}' THEN board_now() ELSE d.said_at END,
+    answers = CASE WHEN m.state IN ('held','pending') THEN coalesce(m.answers, d.answers) END
   FROM mine m WHERE (d.account_id, d.leg_id, d.version) = (m.account_id, m.leg_id, m.version)
   RETURNING d.account_id, d.leg_id, d.version, d.state)
 SELECT account_id, leg_id, version, state FROM recorded
@@ -380,15 +542,15 @@ UPDATE follow f SET told = s.told FROM sent s
 WHERE (f.account_id, f.leg_id) = (s.account_id, s.leg_id)
 
 -- name: note_devices
--- $1 devices, $2 targets, $3 why it is dead or null when it took a notice; a device that has
--- registered another target since is left alone.
+-- $1 devices, $2 targets, $3 why it is dead or null when it took a notice, $4 when that was asked: a
+-- device that has registered again since, or another target, is left alone.
 WITH answer AS (
   SELECT device_id, target, max(dead_reason) AS dead_reason
   FROM unnest($1::text[]::uuid[], $2::text[], $3::text[]) AS t (device_id, target, dead_reason)
   GROUP BY device_id, target),
 locked AS (
   SELECT v.device_id, a.dead_reason FROM device v JOIN answer a USING (device_id, target)
-  WHERE v.dead_at IS NULL ORDER BY v.device_id FOR UPDATE OF v)
+  WHERE v.dead_at IS NULL AND (a.dead_reason IS NULL OR v.refreshed_at < $4) ORDER BY v.device_id FOR UPDATE OF v)
 UPDATE device v SET dead_reason = l.dead_reason,
   dead_at = CASE WHEN l.dead_reason IS NOT NULL THEN wall_now() END,
   last_ok_at = CASE WHEN l.dead_reason IS NULL THEN wall_now() ELSE v.last_ok_at END
@@ -410,6 +572,7 @@ RETURNING n.notice_id
 -- name: load_tests
 -- $1 worker: what it has claimed, with the preferences and the devices of the account.
 SELECT n.notice_id::text, n.created_at, a.preferences, board_now() AS board_at, c.speed,
+  wall_now() AS wall_at, extract(epoch FROM n.lease_until - wall_now())::float8 AS lease_left,
   extract(epoch FROM n.expires_at - wall_now())::float8 AS left,
   (SELECT coalesce(jsonb_agg(jsonb_build_object('device_id', v.device_id, 'platform', v.platform,
      'kind', v.kind, 'target', v.target) ORDER BY v.created_at), '[]')
@@ -426,4 +589,9 @@ FROM jsonb_to_recordset($2::text::jsonb) AS r (notice_id uuid, state text, reaso
 WHERE n.notice_id = r.notice_id AND n.state = 'claimed' AND n.worker = $1
 
 -- name: forget_tests
-DELETE FROM test_notice WHERE created_at < wall_now() - interval '1 day'
+-- $1 days, $2 batch
+WITH old AS (
+  SELECT notice_id FROM test_notice WHERE created_at < wall_now() - make_interval(secs => $1 * 86400)
+  LIMIT $2 FOR UPDATE SKIP LOCKED),
+gone AS (DELETE FROM test_notice n USING old o WHERE n.notice_id = o.notice_id RETURNING 1)
+SELECT count(*) FROM gone

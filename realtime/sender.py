@@ -7,6 +7,7 @@ from typing import Protocol
 from msgspec import Struct
 
 PRINTED = "printed"  # the detail of what a sender took that sends nothing
+SEND_SHARE = 0.5  # of a lease: the longest that one call of `send` lasts
 
 
 class Target(Struct, frozen=True):
@@ -24,7 +25,7 @@ class Notice(Struct, frozen=True):
 
     id: str
     leg_key: str
-    version: int
+    version: int  # of the leg that shows it; 0: none does
     kinds: tuple[str, ...]
     title: str
     body: str
@@ -65,7 +66,10 @@ class Sender(Protocol):
     """Adapter to a push provider."""
 
     async def send(self, sends: Sequence[tuple[Target, Notice]]) -> list[Sent]:
-        """One outcome for each pair, in order; provider faults become RETRY, never an exception."""
+        """One outcome for each pair, in order; provider faults become RETRY, never an exception.
+
+        It ends within SEND_SHARE of the lease of a claim; what it had no time for is RETRY.
+        """
         ...
 
     async def close(self) -> None: ...

@@ -3,7 +3,7 @@
 import hashlib
 
 from realtime.flight import parse_leg_key
-from realtime.sender import Notice
+from realtime.sender import Notice, Target
 
 LIMIT = 4096  # bytes of names and values
 SETTINGS_PAGE = "/me"
@@ -44,6 +44,11 @@ def payload(notice: Notice, expires: str) -> dict[str, str]:
     known = {"at": notice.at, "old": notice.old, "new": notice.new}
     told |= {name: value for name, value in known.items() if value}
     return told | ({"silent": "1"} if notice.silent else {})
+
+
+def likeness(target: Target, notice: Notice) -> tuple[str, ...]:
+    """Equal for pushes that say the same of the same change to the same kind of device."""
+    return target.platform, notice.id, notice.title, notice.body
 
 
 def size(told: dict[str, str]) -> int:

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 PREFIX = "GATECAST_"
 Seconds = Annotated[float, Meta(ge=0)]
+Days = Annotated[float, Meta(ge=1, le=3650)]
 
 
 class SettingsError(Exception):
@@ -32,6 +33,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     allowed_origins: str = ""  # comma-separated, besides the own origin
     fcm_credentials: str = ""  # path of a service-account file; empty: notices are printed
     fcm_url: str = "https://fcm.googleapis.com"
+    fcm_per_minute: Annotated[int, Meta(ge=10)] = 600_000  # of each notifier: quota ÷ notifiers
     firebase_web: str = ""  # JSON of the web app in Firebase; empty: browsers get no push
     log_format: str = "auto"  # auto | pretty | json
     log_level: str = "info"
@@ -48,6 +50,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lease: Seconds = 60.0
     drain: Seconds = 20.0
     drain_delay: Seconds = 5.0
+    delivery_days: Days = 30.0  # how long after it was due
+    receipt_days: Days = 7.0  # after the flight
+    follow_days: Days = 30.0  # after the flight
+    device_days: Days = 270.0  # after it last took a notice
+    history_days: Days = 90.0  # changes of legs
     replay_linger: Seconds = 60.0  # how long a replay that is over says so
 
 

@@ -5,6 +5,7 @@ tell nothing. Only what a crash left unrecorded is sent again, under the same id
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import islice
 
 import asyncpg
@@ -14,7 +15,7 @@ from msgspec import Struct
 from realtime.claims import PREFERENCES, TARGETS, DeviceNote, note_of
 from realtime.database import QUERIES
 from realtime.notice_catalogues import CATALOGUES
-from realtime.sender import PRINTED, Notice, Outcome, Sender, Sent, Target
+from realtime.sender import PRINTED, SEND_SHARE, Notice, Outcome, Sender, Sent, Target
 from realtime.settings import Settings
 
 BATCH = 20
@@ -55,6 +56,7 @@ class TrialNotices:
         self.worker = worker
         self._ended: list[Ended] = []
         self._notes: list[DeviceNote] = []
+        self._asked_at: datetime | None = None
 
     async def send_batch(self) -> bool:
         """Claim, send, record; false when nobody had asked for any."""
@@ -64,11 +66,14 @@ class TrialNotices:
         if not claimed:
             return False
         rows = await self.pool.fetch(QUERIES["load_tests"], self.worker)
+        if any(row["lease_left"] < lease * SEND_SHARE for row in rows):
+            return False  # another may have it before the sender has ended
         targets = [TARGETS.decode(row["targets"]) for row in rows]
         sends = [
             (target, trial(row)) for row, mine in zip(rows, targets, strict=True) for target in mine
         ]
         answers = await self.sender.send(sends) if sends else []
+        self._asked_at = min((row["wall_at"] for row in rows), default=None)
         remaining = iter(answers)
         self._ended = [
             ended(row["notice_id"], mine, list(islice(remaining, len(mine))))
@@ -94,6 +99,7 @@ class TrialNotices:
                     [note.target.device_id for note in self._notes],
                     [note.target.target for note in self._notes],
                     [note.dead_reason for note in self._notes],
+                    self._asked_at,
                 )
         self._ended, self._notes = [], []
 

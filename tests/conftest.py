@@ -11,6 +11,20 @@ from realtime.database import open_pool
 from tests.support.postgres import PostgresServer
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`make faults` gives 10."""
+    parser.addoption(
+        "--times", type=int, default=1, help="how many times more faults the tests of faults inject"
+    )
+
+
+@pytest.fixture
+def times(request: pytest.FixtureRequest) -> int:
+    """How many times more faults than in `make test` are injected."""
+    found: int = request.config.getoption("--times")
+    return found
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def postgres_server() -> AsyncIterator[PostgresServer]:
     """The server, with the schema in its template."""

@@ -42,6 +42,8 @@ CREATE INDEX leg_alias_leg ON leg_alias (leg_id);
 
 CREATE OR REPLACE FUNCTION flight_leg_before() RETURNS trigger LANGUAGE plpgsql
   SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  unchanged flight_leg := OLD;
 BEGIN
   IF TG_OP = 'INSERT' THEN
     NEW.version := 1;
@@ -50,7 +52,12 @@ BEGIN
     RETURN NEW;
   END IF;
   NEW.version := OLD.version;
-  IF NEW IS NOT DISTINCT FROM OLD THEN
+  -- Generated columns are not computed yet: NEW has nulls there.
+  unchanged.key := NEW.key;
+  unchanged.best_dep := NEW.best_dep;
+  unchanged.best_arr := NEW.best_arr;
+  unchanged.confirmed_at := NEW.confirmed_at;
+  IF NEW IS NOT DISTINCT FROM unchanged THEN
     RETURN NEW;
   END IF;
   NEW.std_initial := coalesce(OLD.std_initial, NEW.std);
@@ -128,11 +135,13 @@ ALTER TABLE follow
   ADD COLUMN role   text   NOT NULL DEFAULT 'passenger' CHECK (role IN ('passenger','pick_up')),
   ADD COLUMN number text   NOT NULL DEFAULT '',
   ADD COLUMN kinds  text[] NOT NULL DEFAULT
-    '{cancelled,reinstated,diverted,returned_to_gate,air_return,schedule_change,delay,early,terminal_changed,gate_changed,boarding,final_call,boarding_suspended,belt_assigned,belt_changed}',
+    '{cancelled,reinstated,diverted,returned_to_gate,air_return,schedule_change,delay,early,terminal_changed,gate_changed,boarding,final_call,boarding_suspended,belt_assigned,belt_changed,inbound_late,connection_risk}',
   ADD COLUMN told   jsonb  NOT NULL DEFAULT '{}';
+ALTER TABLE device ADD COLUMN refreshed_at timestamptz NOT NULL DEFAULT wall_now();
 ALTER TABLE delivery
   ADD COLUMN said    text[] NOT NULL DEFAULT '{}',
-  ADD COLUMN said_at timestamptz;
+  ADD COLUMN said_at timestamptz,
+  ADD COLUMN answers jsonb;
 DROP INDEX delivery_due;
 CREATE INDEX delivery_due ON delivery (urgent DESC, due_at) WHERE state IN ('held','pending');
 
@@ -166,3 +175,43 @@ CREATE TABLE test_notice (                          -- asked for to see that not
   CHECK ((state IN ('pending','claimed')) = (done_at IS NULL)));
 CREATE INDEX test_notice_account ON test_notice (account_id);
 CREATE INDEX test_notice_open ON test_notice (created_at) WHERE state IN ('pending','claimed');
+
+-- Doubted cancellations -------------------------------------------------------------------------
+
+CREATE TABLE cancellation_ruling (                  -- the operator on cancellations of an airport
+  airport text        PRIMARY KEY REFERENCES airport,
+  tell    boolean     NOT NULL,                     -- false: nobody is told of them
+  since   timestamptz NOT NULL,                     -- board time, as `until`: of the cancellations
+  until   timestamptz NOT NULL);
+
+-- Notices that no change of their leg calls for ---------------------------------------------------
+
+CREATE INDEX leg_aircraft ON flight_leg (registration, std) WHERE registration IS NOT NULL;
+CREATE INDEX leg_desks ON flight_leg (check_in_close_at) WHERE check_in_close_at IS NOT NULL;
+CREATE INDEX leg_diverted ON flight_leg (divert_airport) WHERE irregularity = 'diverted';
+
+-- The leg that brings the aircraft of a leg, as far as feeds tell registrations.
+CREATE FUNCTION inbound_of(l flight_leg) RETURNS SETOF flight_leg LANGUAGE sql STABLE
+BEGIN ATOMIC
+  SELECT i.* FROM flight_leg i
+  WHERE i.registration = l.registration AND i.arr_airport = l.dep_airport AND NOT i.hidden
+    AND i.std < l.std AND i.std > l.std - interval '1 day' AND i.sta < l.std
+    AND i.irregularity NOT IN ('cancelled','not_operating')
+  ORDER BY i.std DESC LIMIT 1;
+END;
+
+-- Retention ---------------------------------------------------------------------------------------
+
+CREATE INDEX delivery_age ON delivery (due_at);
+
+-- The history of legs: `batch` rows that are too old.
+CREATE FUNCTION prune_history(keep interval, batch integer) RETURNS bigint LANGUAGE sql
+  SECURITY DEFINER SET search_path = public, pg_temp
+BEGIN ATOMIC
+  WITH old AS (
+    SELECT leg_id, version FROM leg_change WHERE at < (SELECT board_now()) - keep LIMIT batch),
+  gone AS (
+    DELETE FROM leg_change c USING old o WHERE (c.leg_id, c.version) = (o.leg_id, o.version)
+    RETURNING 1)
+  SELECT count(*) FROM gone;
+END;

@@ -38,11 +38,12 @@ GRANT INSERT, UPDATE ON airport, airline TO gatecast_api, gatecast_replay;
 GRANT SELECT, INSERT, UPDATE ON flight_leg, leg_statement TO gatecast_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON feed_message, account, account_credential, account_link,
   device, follow, receipt TO gatecast_api;
-GRANT SELECT, UPDATE ON delivery TO gatecast_api;
+GRANT SELECT, UPDATE, DELETE ON delivery TO gatecast_api;
 GRANT SELECT, INSERT, DELETE ON test_notice TO gatecast_api;
 GRANT UPDATE (board_at, wall_at) ON clock TO gatecast_api;
 GRANT EXECUTE ON FUNCTION anchor_clock(), append_clock(boolean), unsequenced(),
-  add_partitions(bigint), drop_drained_partitions(), prune_log(interval) TO gatecast_api;
+  add_partitions(bigint), drop_drained_partitions(), prune_log(interval),
+  prune_history(interval, integer) TO gatecast_api;
 
 -- Nodes: what boards show, and what screens have shown. They know no device and no secret.
 GRANT SELECT ON flight_leg, leg_alias, leg_statement, leg_change, change_log, feed, feed_authority,
@@ -50,7 +51,7 @@ GRANT SELECT ON flight_leg, leg_alias, leg_statement, leg_change, change_log, fe
 GRANT SELECT (account_id) ON account TO gatecast_realtime;
 GRANT INSERT, UPDATE ON receipt TO gatecast_realtime;
 GRANT UPDATE (told) ON follow TO gatecast_realtime;
-GRANT UPDATE (state, reason, done_at, worker, lease_until) ON delivery TO gatecast_realtime;
+GRANT UPDATE (state, reason, done_at, worker, lease_until, answers) ON delivery TO gatecast_realtime;
 GRANT EXECUTE ON FUNCTION unsequenced(), new_epoch(uuid, bigint) TO gatecast_realtime;
 
 -- The relay: the log, and nothing of people.
@@ -60,14 +61,15 @@ GRANT EXECUTE ON FUNCTION unsequenced(), sequence_changes(integer), adopt_databa
   new_epoch(uuid, bigint) TO gatecast_relay;
 
 -- The notifier: deliveries and devices; it changes no flight.
-GRANT SELECT ON flight_leg, leg_change, change_log, feed, follow, receipt, device
-  TO gatecast_notifier;
+GRANT SELECT ON flight_leg, leg_statement, leg_change, change_log, feed, follow, receipt, device,
+  cancellation_ruling TO gatecast_notifier;
 GRANT SELECT (account_id, preferences), UPDATE (account_id) ON account TO gatecast_notifier;
 GRANT SELECT, INSERT, UPDATE ON log_reader, delivery TO gatecast_notifier;
 GRANT SELECT, UPDATE ON test_notice TO gatecast_notifier;
-GRANT UPDATE (told) ON follow TO gatecast_notifier;
+GRANT INSERT, UPDATE (told) ON follow TO gatecast_notifier;
 GRANT UPDATE (last_ok_at, dead_at, dead_reason) ON device TO gatecast_notifier;
-GRANT EXECUTE ON FUNCTION unsequenced(), new_epoch(uuid, bigint) TO gatecast_notifier;
+GRANT EXECUTE ON FUNCTION unsequenced(), new_epoch(uuid, bigint), inbound_of(flight_leg)
+  TO gatecast_notifier;
 
 -- A replay: a feed of its own, and the clock.
 GRANT SELECT ON feed_authority, leg_alias TO gatecast_replay;

@@ -5,15 +5,23 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
-from deploy.stack import nginx_command, render_proxy
+from deploy.logins import BROKER_USERS, DATABASE_LOGINS
+from deploy.make_env import main as make_env
+from deploy.make_env import pairs
+from deploy.stack import broker_configuration, nginx_command, render_proxy
 from realtime.settings import PREFIX, Settings
 from tests.support.ports import free_port
+from tests.support.postgres import PostgresServer
 from tests.support.rabbitmq import RabbitNode
+from tests.support.roles import as_login
+from tests.support.wait import until
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -114,11 +122,59 @@ def test_nginx_understands_the_proxy_of_compose(services: dict[str, Any], tmp_pa
     accepted_by_nginx(tmp_path, **values)
 
 
-async def test_rabbitmq_boots_with_the_configuration_of_compose() -> None:
-    lines = (ROOT / "deploy" / "rabbitmq.conf").read_text("utf-8").splitlines()
+async def test_rabbitmq_boots_with_the_configuration_of_compose(tmp_path: Path) -> None:
+    """And then there is one user for each kind of process, who may do its work only."""
+    make_env(tmp_path)
+    known = pairs((tmp_path / ".env").read_text())
+    lines = broker_configuration(tmp_path / "logins" / "rabbitmq.json")
     async with RabbitNode(configuration=lines) as node:
         told = await node.ctl("eval", "application:get_env(rabbit, channel_max).")
         assert "64" in told
+        users = (await node.ctl("list_users", "--silent")).split()
+        assert {each for each in users if each.isalpha()} == set(BROKER_USERS)
+        for name in BROKER_USERS:
+            password = known[f"RABBITMQ_{name.upper()}_PASSWORD"]
+            assert "Success" in await node.ctl("authenticate_user", name, password)
+
+
+async def test_logins_of_the_database_are_what_their_passwords_say(tmp_path: Path) -> None:
+    make_env(tmp_path)
+    known = pairs((tmp_path / ".env").read_text())
+    assert not [value for value in known.values() if value.startswith("change-me")]
+    sql = (tmp_path / "logins" / "postgres.sql").read_text()
+    assert not [name for name, value in known.items() if len(value) > 20 and value in sql]
+    async with PostgresServer() as server:
+        owner = await asyncpg.connect(server.dsn("postgres"))
+        await owner.execute(sql)
+        rules = "VALUES ('local all gatecast trust'), ('local all all scram-sha-256')"
+        await owner.execute(f"COPY ({rules}) TO '{await owner.fetchval('SHOW hba_file')}'")
+        await owner.execute("SELECT pg_reload_conf()")
+        await owner.close()
+        for name in DATABASE_LOGINS:
+            address = as_login(server.dsn("postgres"), name)
+            wrong = partial(is_refused, address, "wrong")
+            await until(wrong, within=10, what="the server has read its new rules")
+            assert not await is_refused(address, known[f"POSTGRES_{name.upper()}_PASSWORD"])
+
+
+async def is_refused(address: str, password: str) -> bool:
+    try:
+        session = await asyncpg.connect(address, password=password)
+    except asyncpg.InvalidPasswordError:
+        return True
+    await session.close()
+    return False
+
+
+def test_secrets_that_are_there_stay(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("POSTGRES_PASSWORD=mine\nSPEED=3\n")
+    make_env(tmp_path)
+    first = (tmp_path / ".env").read_text()
+    known = pairs(first)
+    assert (known["POSTGRES_PASSWORD"], known["SPEED"]) == ("mine", "3")
+    assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
+    make_env(tmp_path)
+    assert (tmp_path / ".env").read_text() == first
 
 
 def copy_of_the_sources(folder: Path) -> Path:

@@ -4,16 +4,22 @@ import asyncio
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from firebase_admin.exceptions import UnavailableError
+from httpx import Response
 from structlog.testing import capture_logs
 
 from realtime.sender import Notice, Outcome, Sender, Sent, Target
-from realtime.sender_fcm import AT_ONCE, FcmSender
+from realtime.sender_fcm import FcmSender, retry_after
+from realtime.sender_gate import FIRST, LONGEST, MOST
 from realtime.sender_log import LogSender
 from realtime.sender_payload import payload, size
 from tests.support.fcm import FcmDouble
@@ -102,32 +108,32 @@ async def test_a_printed_notice_has_its_words_and_not_its_target() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "outcome", "retry_after", "alarm"),
+    ("word", "outcome", "asked", "alarms"),
     [
-        ("ok", Outcome.ACCEPTED, None, ""),
-        ("unreg", Outcome.GONE, None, ""),
-        ("missing", Outcome.RETRY, 60.0, "FCM does not know the project"),
-        ("invalid", Outcome.REFUSED, None, ""),
-        ("sender", Outcome.REFUSED, None, "the target belongs to another project"),
-        ("quota", Outcome.RETRY, 2.0, ""),
-        ("apns", Outcome.RETRY, None, ""),
-        ("html", Outcome.RETRY, None, ""),
-        ("unavail", Outcome.RETRY, 1.0, ""),
-        ("internal", Outcome.RETRY, None, ""),
-        ("flaky", Outcome.RETRY, 1.0, ""),
+        ("ok", Outcome.ACCEPTED, None, []),
+        ("unreg", Outcome.GONE, None, []),
+        ("missing", Outcome.RETRY, 60.0, ["FCM does not know the project", "sends pause"]),
+        ("invalid", Outcome.REFUSED, None, ["FCM calls a push invalid"]),
+        ("sender", Outcome.GONE, None, ["the target belongs to another project"]),
+        ("quota", Outcome.RETRY, 2.0, ["sends pause"]),
+        ("apns", Outcome.RETRY, None, []),
+        ("html", Outcome.RETRY, None, []),
+        ("unavail", Outcome.RETRY, 1.0, ["sends pause"]),
+        ("internal", Outcome.RETRY, None, []),
+        ("flaky", Outcome.RETRY, 1.0, ["sends pause"]),
     ],
 )
 async def test_what_each_answer_means(
     fcm_sender: FcmSender,
     word: str,
     outcome: Outcome,
-    retry_after: float | None,
-    alarm: str,
+    asked: float | None,
+    alarms: list[str],
 ) -> None:
     with capture_logs() as lines:
         sent = await send_one(fcm_sender, target(word))
-    assert (sent.outcome, sent.retry_after) == (outcome, retry_after)
-    assert [line["event"] for line in lines] == [alarm] * bool(alarm)
+    assert (sent.outcome, sent.retry_after) == (outcome, asked)
+    assert [line["event"] for line in lines] == alarms
     assert sent.detail
 
 
@@ -139,7 +145,7 @@ async def test_the_sdk_repeats_nothing_by_itself(
     assert len(await fcm.requests()) == 1
 
 
-@pytest.mark.parametrize(("word", "least"), [("quota", 1.5), ("missing", 55.0)])
+@pytest.mark.parametrize(("word", "least"), [("quota", 1.5), ("unavail", 0.7), ("missing", 55.0)])
 async def test_one_answer_pauses_the_whole_sender(
     fcm_sender: FcmSender, fcm: FcmDouble, word: str, least: float
 ) -> None:
@@ -149,9 +155,28 @@ async def test_one_answer_pauses_the_whole_sender(
     assert sent.retry_after is not None
     assert sent.retry_after > least
     assert len(await fcm.requests()) == 1
-    if word == "quota":
+    if word != "missing":
         await asyncio.sleep(sent.retry_after)
         assert (await send_one(fcm_sender, target("ok"))).outcome is Outcome.ACCEPTED
+
+
+def asked(**headers: str) -> float | None:
+    """What a 503 with these headers asks for."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return retry_after(UnavailableError("", http_response=Response(503, headers=named)))
+
+
+def test_a_provider_names_seconds_or_a_date_on_its_own_clock() -> None:
+    assert asked() is None
+    assert asked(retry_after="30") == 30
+    assert asked(retry_after="99999999999") == LONGEST
+    late = {"date": "Tue, 24 Nov 2026 10:00:00 GMT"}
+    assert asked(retry_after="Tue, 24 Nov 2026 10:00:30 GMT", **late) == 30
+    assert asked(retry_after="Tue, 24 Nov 2026 09:00:00 GMT", **late) == 0
+    ahead = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    assert 28 < (asked(retry_after=ahead) or 0) <= 30
+    assert asked(retry_after="soon") is None
+    assert asked(retry_after="-5") is None
 
 
 async def test_a_wrong_project_does_not_wipe_the_targets(fcm_sender: FcmSender) -> None:
@@ -161,6 +186,62 @@ async def test_a_wrong_project_does_not_wipe_the_targets(fcm_sender: FcmSender) 
     assert len(gone) == 199
     assert {answer.outcome for answer in sent} == {Outcome.GONE, Outcome.RETRY}
     assert [line["log_level"] for line in lines] == ["error"]
+
+
+async def test_an_invalid_push_is_the_fault_of_its_target_if_others_took_the_same(
+    fcm_sender: FcmSender,
+) -> None:
+    """Whichever is answered first; only the same words of the same change on the same platform."""
+    bad, good = target("invalid"), target("ok")
+    assert (await send_one(fcm_sender, bad)).outcome is Outcome.REFUSED
+    await send_one(fcm_sender, target("ok", "android"))
+    await send_one(fcm_sender, good, notice(id="e:8"))
+    assert (await send_one(fcm_sender, bad)).outcome is Outcome.REFUSED
+    sent = await fcm_sender.send([(bad, notice()), (good, notice()), (bad, notice(ttl=300))])
+    assert [answer.outcome for answer in sent] == [Outcome.GONE, Outcome.ACCEPTED, Outcome.GONE]
+    assert "InvalidArgumentError" in sent[0].detail
+    assert (await send_one(fcm_sender, bad)).outcome is Outcome.GONE
+
+
+@pytest.mark.parametrize("word", ["sender", "invalid"])
+async def test_no_word_about_targets_wipes_them(fcm_sender: FcmSender, word: str) -> None:
+    with capture_logs():
+        sent = await fcm_sender.send(
+            [(target("ok"), notice())] * 20 + [(target(word), notice())] * 300
+        )
+    counts = Counter(answer.outcome for answer in sent)
+    assert counts[Outcome.ACCEPTED] == 20
+    assert counts[Outcome.GONE] + counts[Outcome.REFUSED] <= 200
+    assert counts[Outcome.RETRY] >= 100
+    assert "not believed" in sent[-1].detail
+
+
+async def test_a_device_gets_one_send_a_minute_but_for_urgent_ones(
+    fcm_sender: FcmSender, fcm: FcmDouble
+) -> None:
+    calm = [(target("ok"), notice(urgent=False, id=f"e:{number}")) for number in range(3)]
+    first, second, third = await fcm_sender.send(calm)
+    assert first.outcome is Outcome.ACCEPTED
+    assert second.outcome is third.outcome is Outcome.RETRY
+    assert 50 < (second.retry_after or 0) <= 60
+    assert (await send_one(fcm_sender, target("ok"))).outcome is Outcome.ACCEPTED
+    assert len(await fcm.requests()) == 2
+    for _ in range(2):  # what did not go does not count
+        sent = await send_one(fcm_sender, target("internal"), notice(urgent=False))
+        assert "InternalError" in sent.detail
+
+
+async def test_a_small_quota_is_shared_out_urgent_ones_first(fcm: FcmDouble) -> None:
+    sender = await FcmSender.open(fcm.service_account, fcm.base_url, within=1.0, per_minute=10)
+    sends = [
+        (Target("d", "web", "fid", f"ok-{number}"), notice(urgent=number == 5))
+        for number in range(6)
+    ]
+    sent = await sender.send(sends)
+    assert [answer.outcome for answer in sent] == [Outcome.RETRY] * 5 + [Outcome.ACCEPTED]
+    assert all((answer.retry_after or 0) > 5 for answer in sent[:5])
+    assert len(await fcm.requests()) == 1
+    await sender.close()
 
 
 async def test_versions_of_a_tag_wait_for_each_other_and_urgent_ones_go_first(
@@ -181,16 +262,16 @@ async def test_versions_of_a_tag_wait_for_each_other_and_urgent_ones_go_first(
 
 
 async def test_a_batch_keeps_the_outcomes_apart(fcm_sender: FcmSender, fcm: FcmDouble) -> None:
-    words = ["ok"] * 20 + ["ok", "ok", "unreg", "unavail", "ok"] * 40
+    words = ["ok"] * 20 + ["ok", "ok", "unreg", "internal", "ok"] * 40
     sent = await fcm_sender.send([(target(word), notice()) for word in words])
     expected = {
         "ok": Outcome.ACCEPTED,
         "unreg": Outcome.GONE,
-        "unavail": Outcome.RETRY,
+        "internal": Outcome.RETRY,
     }
     assert [answer.outcome for answer in sent] == [expected[word] for word in words]
     requests = await fcm.requests()
-    assert len(requests) == len(words) > AT_ONCE
+    assert len(requests) == len(words) > MOST
     assert {request["http_version"] for request in requests} == {"2"}
 
 
@@ -417,3 +498,25 @@ async def test_it_opens_from_a_file_and_closes_inside_a_loop(
         sender = await FcmSender.open(account, fcm.base_url)
         assert (await send_one(sender, target("ok"))).outcome is Outcome.ACCEPTED
         await sender.close()
+
+
+async def test_a_call_ends_in_its_time_whatever_does_not_answer(fcm: FcmDouble) -> None:
+    """Those that wait for a slot are not begun any more."""
+    sender = await FcmSender.open(fcm.service_account, fcm.base_url, within=1.5)
+    begun = time.time()
+    sent = await sender.send(
+        [(Target("d", "web", "fid", f"hang-{number}"), notice()) for number in range(200)]
+    )
+    assert time.time() - begun < 2.5
+    assert {answer.outcome for answer in sent} == {Outcome.RETRY}
+    assert {answer.detail for answer in sent} == {"no answer"}
+    assert len(await fcm.requests()) == FIRST
+    fcm.freeze()  # not even the access token comes
+    try:
+        cold = await FcmSender.open(fcm.service_account, fcm.base_url, within=0.5)
+        assert await send_one(cold, target("ok")) == Sent(Outcome.RETRY, "no access token in time")
+    finally:
+        fcm.thaw()
+    assert (await send_one(cold, target("ok"))).outcome is Outcome.ACCEPTED
+    await cold.close()
+    await sender.close()

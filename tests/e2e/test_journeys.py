@@ -1,14 +1,13 @@
 """Journeys of people and screens in a real browser, on a real server."""
 
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import pytest
-from playwright.async_api import Browser, Page, WebSocket, expect
+from playwright.async_api import Browser, Page, expect
 
-from tests.support.browser import open_page
+from tests.support.browser import note_frames, open_page
 from tests.support.gatecast import Gatecast
 from tests.support.legs import add_feed, add_legs, key_of, set_gate
 from tests.support.wait import until
@@ -64,19 +63,6 @@ async def shown(page: Page) -> dict[str, str]:
              row => [row.dataset.leg, row.querySelector('td:nth-child(5) bdi')?.textContent]))"""
     )
     return gates
-
-
-def note_frames(page: Page, frames: list[tuple[str, dict[str, Any]]]) -> None:
-    """Every line of every socket that this page opens from now on."""
-
-    def note(direction: str, frame: str | bytes) -> None:
-        frames.extend((direction, json.loads(line)) for line in str(frame).splitlines() if line)
-
-    def watch(socket: WebSocket) -> None:
-        socket.on("framesent", lambda frame: note("sent", frame))
-        socket.on("framereceived", lambda frame: note("received", frame))
-
-    page.on("websocket", watch)
 
 
 def talk_about_the_board(frames: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:

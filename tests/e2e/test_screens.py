@@ -70,6 +70,22 @@ async def test_an_update_in_psql_changes_the_row_without_a_reload(
     board.assert_clean()
 
 
+async def test_a_doubted_flight_is_not_called_on_time(
+    server: Gatecast, pool: "Pool[asyncpg.Record]", browser: Browser, board: WatchedPage
+) -> None:
+    """On the board and on its page, until somebody confirms it."""
+    key = await key_of(pool, 1)
+    painted = board.page.locator(f'tr[data-leg="{key}"]')
+    async with open_page(browser, f"{server.http}/f/{key}") as flight:
+        chip = flight.page.get_by_text("On time", exact=True)
+        for uncertain, remark in ((False, "on_time"), (True, "none"), (False, "on_time")):
+            await pool.execute("UPDATE flight_leg SET uncertain = $1 WHERE leg_id = 1", uncertain)
+            await expect(painted).to_have_attribute("data-remark", remark, timeout=PATIENCE)
+            await expect(chip).to_have_count(0 if uncertain else 1, timeout=PATIENCE)
+        flight.assert_clean()
+    board.assert_clean()
+
+
 async def test_no_text_of_the_board_is_clipped(
     pool: "Pool[asyncpg.Record]", board: WatchedPage
 ) -> None:

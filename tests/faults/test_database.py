@@ -1,56 +1,18 @@
 """F4: PostgreSQL may crash at any time."""
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator
-from pathlib import Path
-from urllib.parse import parse_qs, quote, urlsplit
 
-import pytest
-
-from api.database import create_schema
 from realtime.database import open_pool
 from tests.support.client import RawClient
+from tests.support.crashing import Crashing
 from tests.support.ledger import check_log, log_caught_up
 from tests.support.legs import add_legs, key_of
 from tests.support.load import Watcher, Writers, watching
 from tests.support.node import running_node
-from tests.support.postgres import PostgresServer
 from tests.support.wait import until
 
 BOARD = "board:JFK:departures"
-DURABLE = {"synchronous_commit": "on"}
 CRASHES = 2
-
-
-class Crashing:
-    """A server of its own under one address that lives through crashes."""
-
-    def __init__(self, server: PostgresServer, folder: Path) -> None:
-        self.server = server
-        self.link = folder / "socket"
-
-    @property
-    def dsn(self) -> str:
-        return self.server.dsn("gatecast").replace(quote(self._socket_folder()), str(self.link))
-
-    def _socket_folder(self) -> str:
-        return parse_qs(urlsplit(self.server.dsn("gatecast")).query)["host"][0]
-
-    def point(self) -> None:
-        """The address leads to where the server is now."""
-        self.link.unlink(missing_ok=True)
-        self.link.symlink_to(self._socket_folder())
-
-
-@pytest.fixture
-async def crashing() -> AsyncIterator[Crashing]:
-    with tempfile.TemporaryDirectory() as folder:
-        async with PostgresServer(settings=DURABLE) as server:
-            crashing = Crashing(server, Path(folder))
-            crashing.point()
-            await create_schema(crashing.dsn)
-            yield crashing
 
 
 async def test_a_database_that_crashes_under_load_costs_no_socket_and_no_commit(

@@ -62,6 +62,25 @@ async def test_a_refused_receipt_changes_nothing(world: World, case: str) -> Non
     assert await world.rows(EVERYTHING) == before
 
 
+async def test_a_page_never_parts_what_one_row_of_the_log_called_for(world: World) -> None:
+    me, _ = await world.account(), await world.leg(1)
+    await deliver(world, me, 3)
+    await world.write(
+        "INSERT INTO delivery (account_id, leg_id, version, seq, kinds, urgent, expires_at, due_at,"
+        " state) SELECT account_id, leg_id, -seq, seq, '{check_in_closing}', urgent, expires_at,"
+        " due_at, state FROM delivery WHERE version = 2"
+    )
+    pages, after = [], ""
+    while True:
+        answer = await world.client.get(f"/api/me/deliveries?limit=2{after}", headers=me)
+        page = answer.json()
+        pages.append(sorted(item["version"] for item in page["items"]))
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+    assert pages == [[-12, 2, 3], [1]]
+
+
 async def test_deliveries_are_paged_from_the_newest(world: World) -> None:
     me, other, key = await world.account(), await world.account(), await world.leg(1)
     await deliver(world, me, 5)

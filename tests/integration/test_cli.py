@@ -93,6 +93,19 @@ async def test_a_leg_is_shown_as_everyone_sees_it(shell: Operator) -> None:
         assert (lost.returncode, lost.stderr[:10]) == (1, "gatecast: ")
 
 
+async def test_a_feed_may_state_all_of_its_legs_again(shell: Operator) -> None:
+    added = await shell.run("feed", "add", "aodb", "airport", "--refresh", "10m")
+    assert added.returncode == 0, added.stderr
+    for command in ("list", "status"):
+        found = msgspec.json.decode((await shell.run("feed", command, "--json")).stdout)
+        periods = {each["code"]: each["refresh"] for each in found}
+        assert periods == {"operator": None, "aodb": 600}
+    assert "late after 300 s, all again each 600 s;" in (await shell.run("feed", "status")).stdout
+    wrong = await shell.run("feed", "add", "aodb", "airport", "--refresh", "0m")
+    assert wrong.returncode == 1
+    assert wrong.stderr == "gatecast: '0m' is no span of time such as 90s, 10m or 1h\n"
+
+
 async def test_feeds_are_fresh_late_or_dead(shell: Operator) -> None:
     for code in ("quick", "slow", "gone", "mute", "off"):
         await shell.ingest.register_feed(code, "airport")

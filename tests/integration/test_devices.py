@@ -15,7 +15,9 @@ async def test_a_device_is_registered_renewed_and_forgotten(world: World) -> Non
     assert made.status_code == 200
     assert "target" not in made.json()
     await world.write("UPDATE device SET dead_at = wall_now(), dead_reason = 'gone'")
+    before = await world.rows("SELECT refreshed_at FROM device")
     renewed = await world.client.put(url, headers=me, json=DEVICE | {"target": "another-target"})
+    assert await world.rows("SELECT refreshed_at FROM device") > before
     assert renewed.json() == made.json()
     assert await world.rows("SELECT target, dead_at, dead_reason FROM device") == [
         ("another-target", None, None)

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from realtime.change_log import ChangeLog
-from realtime.claims import RETRY_CAP, retry_in
+from realtime.claims import RETRY_CAP, own_wait
 from realtime.notifier import Notifier
 from realtime.receipts import Receipts
 from realtime.sender import Notice, Outcome, Sent, Target
@@ -206,14 +206,15 @@ async def test_a_target_that_is_gone_is_marked_and_never_used_again(
         await sender.close()
 
 
+@pytest.mark.parametrize("renewal", ["target = 'ok-newer'", "refreshed_at = wall_now()"])
 async def test_a_device_that_registered_anew_meanwhile_is_not_marked(
-    pool: "Pool[asyncpg.Record]",
+    pool: "Pool[asyncpg.Record]", renewal: str
 ) -> None:
     notifier: Notifier
 
     class Slow(RecordingSender):
         async def send(self, sends: Sequence[tuple[Target, Notice]]) -> list[Sent]:
-            await pool.execute("UPDATE device SET target = 'ok-newer'")
+            await pool.execute(f"UPDATE device SET {renewal}")
             return await super().send(sends)
 
     notifier = await make(pool, Slow(lambda *_: Sent(Outcome.GONE, "UNREGISTERED")))
@@ -280,11 +281,7 @@ async def test_a_failing_provider_is_tried_until_the_notice_expires(
 
 
 def test_the_waiting_times_between_attempts() -> None:
-    named = [Sent(Outcome.RETRY), Sent(Outcome.RETRY, retry_after=40.0)]
-    assert all(40.0 <= retry_in(named, 1) <= 41.0 for _ in range(50))
-    drawn = {
-        attempts: [retry_in(named[:1], attempts) for _ in range(400)] for attempts in (1, 3, 9)
-    }
+    drawn = {attempts: [own_wait(attempts) for _ in range(400)] for attempts in (1, 3, 9)}
     for attempts, bound in ((1, 10.0), (3, 40.0), (9, RETRY_CAP)):
         assert 1.0 <= min(drawn[attempts]) < bound / 4
         assert bound * 0.75 < max(drawn[attempts]) <= bound

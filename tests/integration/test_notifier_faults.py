@@ -371,3 +371,27 @@ async def test_the_ledger_has_no_open_or_missing_entry(pool: "Pool[asyncpg.Recor
     }
     states = Counter(row["state"] for row in rows)
     assert states.keys() >= {"sent", "seen", "superseded", "undeliverable"}
+
+
+async def test_a_claim_whose_lease_is_nearly_over_is_given_back_unsent(
+    pool: "Pool[asyncpg.Record]",
+) -> None:
+    """Such as one of which the notifier lost the answer when its session was cut."""
+    sender = RecordingSender()
+    notifier = await make(pool, sender, Settings(grace=0, grace_urgent=0, lease=4.0))
+    (leg_id,) = await add_legs(pool)
+    await add_person(pool, leg_id, "ok-phone")
+    await set_gate(pool, leg_id, "22")
+    await ChangeLog(pool).sequence()
+    await notifier.enqueue_batch()
+    await pool.execute(
+        "UPDATE delivery SET state = 'claimed', worker = $1,"
+        " lease_until = wall_now() + interval '1.5 s'",
+        notifier.worker,
+    )
+    assert await notifier.deliver_batch()
+    assert not sender.sent
+    assert await ends(pool) == [(2, "pending", "too little of the lease was left")]
+    await until(notifier.deliver_batch, within=5, what="it was claimed again")
+    assert await ends(pool) == [(2, "sent", "")]
+    assert len(sender.sent) == 1

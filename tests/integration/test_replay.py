@@ -28,15 +28,10 @@ from tests.support.client import RawClient
 from tests.support.gatecast import Gatecast
 from tests.support.node import running_node
 from tests.support.postgres import PostgresServer
+from tests.support.replays import TINY
 from tests.support.wait import until
 
 Pool = asyncpg.Pool
-TINY = """\
-origin,airline,number,dest,std,sta,dep_delay,arr_delay,air_time,distance,tailnum
-JFK,B6,7,BOS,2013-03-08T21:20:00Z,2013-03-08T22:30:00Z,2,-4,40,187,N1
-JFK,DL,8,BUF,2013-03-08T21:30:00Z,2013-03-08T22:40:00Z,20,25,50,301,N2
-LGA,US,9,BOS,2013-03-08T21:25:00Z,2013-03-08T22:30:00Z,,,,184,
-"""
 OTHER_MOMENT = frozenset({"version", "dep_gate_at", "arr_gate_at", "belts_at"})
 """When a change was taken in and after how many others; all else of a leg has to be equal."""
 

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import httpx2
 import pytest
 
+from realtime.database import QUERIES
 from realtime.tokens import Tokens
 from tests.support.client import RawClient
 from tests.support.feed import open_feed
@@ -16,6 +18,7 @@ from tests.support.operator import Operator
 from tests.support.roles import as_login, open_logins
 
 Pool = asyncpg.Pool
+NOW = datetime.now(UTC)
 TABLES = """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace
   AND relkind IN ('r', 'p') AND NOT relispartition ORDER BY 1"""
 
@@ -134,6 +137,30 @@ async def test_a_process_may_do_nothing_else(
         for statement in statements:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+RARE: dict[str, dict[str, list[Any]]] = {
+    "api": {
+        name: [30.0, 10]
+        for name in ("forget_deliveries", "forget_receipts", "forget_follows", "forget_devices",
+                     "forget_links", "forget_history")
+    },
+    "notifier": {
+        "cancellations": [[1], 600.0], "crowds": [["JFK"], 600.0], "next_of_aircraft": [[1]],
+        "closing_desks": [NOW, 1800.0], "follow_on": [[1], ["std"]], "load_claimed": ["nobody"],
+        "enqueue_occasion": [1, 1, "inbound_late", None, NOW, NOW, 8.0],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("process", RARE)
+async def test_what_is_rarely_done_is_allowed_too(logins: Mapping[str, str], process: str) -> None:
+    connection = await asyncpg.connect(logins[process])
+    try:
+        for name, values in RARE[process].items():
+            await connection.fetch(QUERIES[name], *values)
     finally:
         await connection.close()
 

@@ -1,10 +1,11 @@
 """Chromium under Playwright, watched for errors and for traffic to foreign hosts."""
 
+import json
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from playwright.async_api import (
@@ -13,6 +14,7 @@ from playwright.async_api import (
     ConsoleMessage,
     Page,
     Request,
+    WebSocket,
     async_playwright,
 )
 
@@ -107,3 +109,16 @@ async def open_page(
         yield watched
     finally:
         await context.close()
+
+
+def note_frames(page: Page, frames: list[tuple[str, dict[str, Any]]]) -> None:
+    """Every line of every socket that this page opens from now on."""
+
+    def note(direction: str, frame: str | bytes) -> None:
+        frames.extend((direction, json.loads(line)) for line in str(frame).splitlines() if line)
+
+    def watch(socket: WebSocket) -> None:
+        socket.on("framesent", lambda frame: note("sent", frame))
+        socket.on("framereceived", lambda frame: note("received", frame))
+
+    page.on("websocket", watch)

@@ -1,208 +1,29 @@
-"""A double of the FCM HTTP v1 service for the real SDK: TLS, HTTP/2, OAuth, scripted answers.
+"""A double of the FCM HTTP v1 service for the real SDK: TLS, HTTP/2, OAuth, scripted answers."""
 
-The part of a `token` or `fid` before its first dash chooses the answer; `ok` and unknown words
-are accepted. Run as `python -m tests.support.fcm` it is the server, `FcmDouble` starts that.
-"""
-
-import argparse
-import asyncio
 import json
 import shutil
 import ssl
 import sys
 import tempfile
-import time
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self, cast
-from urllib.parse import parse_qsl
+from typing import Any, Self, cast
 
 import httpx2
-import jwt
+import msgspec
 import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from hypercorn.asyncio import serve
-from hypercorn.config import Config
-from hypercorn.typing import ASGIFramework
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
+from tests.support.fcm_server import HOST, UNLIMITED, Step
 from tests.support.ports import free_port
 from tests.support.process import Child
 
-HOST = "127.0.0.1"
 PROJECT = "gatecast-test"
 REPOSITORY = Path(__file__).parents[2]
-SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-# Fixed in google-auth, whatever the account's token_uri is.
-AUDIENCE = "https://oauth2.googleapis.com/token"
-GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-ERROR_TYPE = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
-TARGETS = ("fid", "token", "topic", "condition")
-PAYLOAD_LIMIT = 4096
-HANG_SECONDS = 30.0
-FLAKY_FAILURES = 2
-UNLIMITED = 1 << 30
 
 Json = dict[str, Any]
-
-
-class Refusal(NamedTuple):
-    """An error as FCM words it; without `code` it is not an error of FCM but of the API."""
-
-    status: int
-    rpc: str
-    code: str = ""
-    retry_after: int | None = None
-
-    def response(self, text: str) -> JSONResponse:
-        """The answer on the wire."""
-        details = [{"@type": ERROR_TYPE, "errorCode": self.code}] if self.code else []
-        body = {"code": self.status, "message": text, "status": self.rpc, "details": details}
-        headers = {"Retry-After": str(self.retry_after)} if self.retry_after else None
-        return JSONResponse({"error": body}, self.status, headers)
-
-
-INVALID = Refusal(400, "INVALID_ARGUMENT", "INVALID_ARGUMENT")
-UNAUTHENTICATED = Refusal(401, "UNAUTHENTICATED")
-NOT_FOUND = Refusal(404, "NOT_FOUND")
-UNAVAILABLE = Refusal(503, "UNAVAILABLE", "UNAVAILABLE", 1)
-REFUSALS: Mapping[str, Refusal] = {
-    "unreg": Refusal(404, "NOT_FOUND", "UNREGISTERED"),
-    "missing": NOT_FOUND,
-    "quota": Refusal(429, "RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", 2),
-    "unavail": UNAVAILABLE,
-    "internal": Refusal(500, "INTERNAL", "INTERNAL"),
-    "sender": Refusal(403, "PERMISSION_DENIED", "SENDER_ID_MISMATCH"),
-    "invalid": INVALID,
-    "apns": Refusal(401, "UNAUTHENTICATED", "THIRD_PARTY_AUTH_ERROR"),
-}
-
-
-class FcmServer:
-    """What the double knows, and its routes."""
-
-    def __init__(self, account: Mapping[str, str], delay: float = 0.0) -> None:
-        self._account = account
-        self._delay = delay
-        private = serialization.load_pem_private_key(account["private_key"].encode(), None)
-        self._public = cast("Any", private).public_key()
-        self._reset()
-
-    def _reset(self) -> None:
-        self._requests: list[Json] = []
-        self._accepted: list[Json] = []
-        self._tries: Counter[str] = Counter()
-        self._bearers: set[str] = set()
-        self._forced = ""
-
-    def routes(self) -> list[Route]:
-        """The service and, under /control, the view of the test."""
-        return [
-            Route("/token", self.token, methods=["POST"]),
-            Route("/v1/projects/{project}/messages:send", self.send, methods=["POST"]),
-            Route("/control/accepted", self.accepted),
-            Route("/control/requests", self.requests),
-            Route("/control/force", self.force, methods=["POST"]),
-            Route("/control/reset", self.reset, methods=["POST"]),
-        ]
-
-    async def token(self, request: Request) -> Response:
-        """Trade a signed assertion of the service account for an access token."""
-        form = dict(parse_qsl((await request.body()).decode()))
-        try:
-            claims = jwt.decode(
-                form.get("assertion", ""),
-                self._public,
-                algorithms=["RS256"],
-                audience=AUDIENCE,
-            )
-        except jwt.InvalidTokenError as error:
-            return JSONResponse({"error": "invalid_grant", "error_description": str(error)}, 400)
-        issuer, scopes = claims.get("iss"), claims.get("scope", "").split()
-        if (
-            form.get("grant_type") != GRANT
-            or issuer != self._account["client_email"]
-            or SCOPE not in scopes
-        ):
-            return JSONResponse({"error": "invalid_grant"}, 400)
-        bearer = f"bearer-{len(self._bearers) + 1}"
-        self._bearers.add(bearer)
-        return JSONResponse({"access_token": bearer, "expires_in": 3600, "token_type": "Bearer"})
-
-    async def send(self, request: Request) -> Response:
-        """Take one message, answer as its target says."""
-        body: Json = json.loads(await request.body())
-        push: Json = body.get("message", {})
-        target = next((str(push[kind]) for kind in TARGETS if kind in push), "")
-        entry: Json = {
-            "at": time.time(),
-            "target": target,
-            "http_version": request.scope["http_version"],
-            "status": None,
-        }
-        self._requests.append(entry)
-        await asyncio.sleep(self._delay)
-        response = self._refusal(request, push) or await self._scripted(target)
-        if response is None:
-            name = f"projects/{PROJECT}/messages/{len(self._accepted) + 1}"
-            if not body.get("validate_only"):
-                self._accepted.append({**push, "name": name, "at": entry["at"]})
-            response = JSONResponse({"name": name})
-        entry["status"] = response.status_code
-        return response
-
-    def _refusal(self, request: Request, push: Json) -> Response | None:
-        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-        if scheme != "Bearer" or bearer not in self._bearers:
-            return UNAUTHENTICATED.response("Request had invalid authentication credentials.")
-        if request.path_params["project"] != self._account["project_id"]:
-            return NOT_FOUND.response("Requested entity was not found.")
-        if sum(kind in push for kind in TARGETS) != 1:
-            return INVALID.response("Exactly one target is required.")
-        texts = push.get("data", {})
-        if not all(isinstance(value, str) for value in texts.values()):
-            return INVALID.response("Values of data must be strings.")
-        texts = {**texts, **push.get("notification", {})}
-        if sum(len(f"{key}{value}".encode()) for key, value in texts.items()) > PAYLOAD_LIMIT:
-            return INVALID.response("Message too big.")
-        return None
-
-    async def _scripted(self, target: str) -> Response | None:
-        word = self._forced or target.partition("-")[0]
-        self._tries[target] += 1
-        if word in REFUSALS:
-            return REFUSALS[word].response(f"scripted: {word}")
-        if word == "flaky" and self._tries[target] <= FLAKY_FAILURES:
-            return UNAVAILABLE.response("scripted: flaky")
-        if word == "html":
-            return Response("<html>bad gateway</html>", 502, media_type="text/html")
-        if word == "hang":
-            await asyncio.sleep(HANG_SECONDS)
-        return None
-
-    async def accepted(self, _: Request) -> Response:
-        """Every accepted message in order, as it came, with its `name` and `at`."""
-        return JSONResponse(self._accepted)
-
-    async def requests(self, _: Request) -> Response:
-        """Every request to send in order; `status` is null while it is unanswered."""
-        return JSONResponse(self._requests)
-
-    async def force(self, request: Request) -> Response:
-        """Answer every target by one word until told otherwise; the empty word ends it."""
-        self._forced = (await request.body()).decode()
-        return Response(status_code=204)
-
-    async def reset(self, _: Request) -> Response:
-        """Forget everything, also the access tokens."""
-        self._reset()
-        return Response(status_code=204)
 
 
 class FcmDouble:
@@ -210,16 +31,18 @@ class FcmDouble:
 
     def __init__(self, *, delay: float = 0.0, requests_per_connection: int = UNLIMITED) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="fcm-"))
-        port = free_port()
+        port, control_port = free_port(), free_port()
         self.base_url = f"https://{HOST}:{port}"
+        self.control_url = f"https://{HOST}:{control_port}"
         self.ca_file = self._folder / "ca.pem"
-        self.service_account = _service_account(f"{self.base_url}/token")
+        self.service_account = _service_account(f"{self.control_url}/token")
         (self._folder / "account.json").write_text(json.dumps(self.service_account))
         authority = trustme.CA()
         certificate = authority.issue_cert(HOST)
         authority.cert_pem.write_to_path(self.ca_file)
         certificate.private_key_and_cert_chain_pem.write_to_path(self._folder / "server.pem")
-        command = [sys.executable, "-m", "tests.support.fcm", "--port", str(port)]
+        command = [sys.executable, "-m", "tests.support.fcm_server", "--port", str(port)]
+        command += ["--control-port", str(control_port)]
         command += ["--cert", str(self._folder / "server.pem")]
         command += ["--account", str(self._folder / "account.json"), "--delay", str(delay)]
         command += ["--requests-per-connection", str(requests_per_connection)]
@@ -239,7 +62,7 @@ class FcmDouble:
     async def start(self) -> None:
         """Start it, return when it answers."""
         self._child.start()
-        await self._child.wait_http(f"{self.base_url}/control/accepted", ca_file=self.ca_file)
+        await self._child.wait_http(f"{self.control_url}/control/cpu", ca_file=self.ca_file)
 
     def stop(self) -> None:
         """End it and remove its files."""
@@ -262,9 +85,18 @@ class FcmDouble:
         """Every request to send in order."""
         return cast("list[Json]", await self._control("GET", "requests"))
 
-    async def force(self, word: str) -> None:
+    async def cpu(self) -> float:
+        """Seconds of CPU that it has used."""
+        return cast("float", await self._control("GET", "cpu"))
+
+    async def force(self, word: str, **how: Any) -> None:
         """Answer every target by `word`, for an outage; the empty word ends it."""
-        await self._control("POST", "force", word)
+        step = Step(word, **how) if word else None
+        await self._control("POST", "force", msgspec.json.encode(step))
+
+    async def script(self, steps: Sequence[Step], target: str = "") -> None:
+        """The next answers for this target, or for whichever is next; then as usual."""
+        await self._control("POST", f"script?target={target}", msgspec.json.encode(steps))
 
     async def reset(self) -> None:
         """Forget everything."""
@@ -283,11 +115,11 @@ class FcmDouble:
     ) -> None:
         self.stop()
 
-    async def _control(self, method: str, path: str, body: str = "") -> object:
+    async def _control(self, method: str, path: str, body: bytes = b"") -> object:
         trust = ssl.create_default_context(cafile=self.ca_file)
-        async with httpx2.AsyncClient(trust_env=False, verify=trust, timeout=10.0) as client:
+        async with httpx2.AsyncClient(trust_env=False, verify=trust, timeout=30.0) as client:
             answer = await client.request(
-                method, f"{self.base_url}/control/{path}", content=body.encode()
+                method, f"{self.control_url}/control/{path}", content=body
             )
         answer.raise_for_status()
         return answer.json() if answer.content else None
@@ -309,24 +141,3 @@ def _service_account(token_uri: str) -> dict[str, str]:
         "client_id": "1",
         "token_uri": token_uri,
     }
-
-
-def main() -> None:
-    """Serve until killed."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--cert", required=True)
-    parser.add_argument("--account", type=Path, required=True)
-    parser.add_argument("--delay", type=float, default=0.0)
-    parser.add_argument("--requests-per-connection", type=int, default=UNLIMITED)
-    options = parser.parse_args()
-    config = Config()
-    config.bind = [f"{HOST}:{options.port}"]
-    config.certfile = config.keyfile = options.cert
-    config.keep_alive_max_requests = options.requests_per_connection
-    server = FcmServer(json.loads(options.account.read_text()), options.delay)
-    asyncio.run(serve(cast("ASGIFramework", Starlette(routes=server.routes())), config))
-
-
-if __name__ == "__main__":
-    main()

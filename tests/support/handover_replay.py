@@ -205,7 +205,8 @@ class Replay:
             self.workers[number] = SteppedNotifier(self.pool, "ab"[number])
             if name == "record":  # what waits between two attempts is over
                 await self.pool.execute(
-                    "UPDATE delivery SET due_at = '2000-01-01Z' WHERE state = 'pending'"
+                    "UPDATE delivery SET due_at = '2000-01-01Z', answers = answers - 'waits'"
+                    " WHERE state = 'pending'"
                 )
                 self.workers[number].worker = worker.worker
 

@@ -92,6 +92,39 @@ def test_each_hour_restates_every_leg_as_it_is_known(told: list[Statement]) -> N
             assert said.patch.set.keys() <= newest.set.keys()
 
 
+def test_one_leg_is_cancelled_by_mistake_and_reinstated(told: list[Statement]) -> None:
+    heard = with_faults(told, {"reinstated"}, OPENS)
+    assert heard.counts == {"reinstated": 1}
+    wrong, right = (said for said in heard.statements if said not in told)
+    assert wrong.patch.key == right.patch.key
+    assert wrong.patch.set["irregularity"] == "cancelled"
+    assert right.patch.set == {"irregularity": "none"}
+    assert right.patch.clear == ["cancelled_at"]
+    assert right.at - wrong.at == timedelta(minutes=25)
+    assert wrong.at >= OPENS + timedelta(minutes=30)
+    own = {n: s.at for s in told for n in s.patch.set if s.patch.key == wrong.patch.key}
+    assert "irregularity" not in own
+    assert own["atd"] > own["boarding_at"] > right.at
+
+
+def test_a_reinstated_leg_is_restated_as_regular(told: list[Statement]) -> None:
+    heard = with_faults(told, {"reinstated", "refresh"}, OPENS)
+    (right,) = (said for said in heard.statements if "cancelled_at" in said.patch.clear)
+    later = [
+        said.patch.set
+        for said in heard.statements
+        if said.at > right.at and said.patch.key == right.patch.key and "std" in said.patch.set
+    ]
+    assert len(later) > 2
+    assert all("cancelled_at" not in words for words in later)
+    assert {words["irregularity"] for words in later} == {"none"}
+
+
+def test_no_leg_that_left_before_is_cancelled_by_mistake(told: list[Statement]) -> None:
+    heard = with_faults(told, {"reinstated"}, told[-1].at)
+    assert heard == Told(told, {"reinstated": 0})
+
+
 def test_the_second_feed_speaks_of_gates_only_and_never_first(bad: Told) -> None:
     gates: dict[object, set[object]] = {}
     spoken = 0

@@ -13,7 +13,7 @@ from api.draft import Draft
 from api.feed import CodeShare, Patch, PatchKey
 from api.fields import FIELDS, IRREGULARITIES, PHASES, REPLACED_ONLY, Said, instant, read_patch
 from api.fields import PatchRefused as Refusal
-from api.merge import Authority, Columns, combine, difference, merge
+from api.merge import FINAL, Authority, Columns, combine, difference, merge
 from realtime.flight import LegKey
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -84,12 +84,17 @@ def test_a_restated_value_is_new_again() -> None:
     assert merged(*words)["eta"] == at("12:10")
 
 
-def test_to_clear_is_a_statement() -> None:
-    words = (
-        (AIRPORT, said(2, dep_gate=None, belts=None)),
-        (AIRLINE, said(1, dep_gate="B", belts=["4"])),
-    )
-    assert merged(*words) == {"dep_gate": None, "belts": [], "phase": "scheduled"}
+def test_who_clears_a_field_yields_to_a_feed_that_has_a_value() -> None:
+    cleared = (AIRPORT, said(2, dep_gate=None, belts=None))
+    assert merged(cleared) == {"dep_gate": None, "belts": [], "phase": "scheduled"}
+    other = (AIRLINE, said(1, dep_gate="B", belts=["4"]))
+    assert merged(cleared, other) == {"dep_gate": "B", "belts": ["4"], "phase": "scheduled"}
+
+
+def test_what_the_operator_clears_is_empty() -> None:
+    statements = {9: said(1, dep_gate=None), AIRPORT: said(2, dep_gate="B")}
+    authorities = {**AUTHORITIES, 9: Authority(FINAL)}
+    assert merge(statements, authorities)["dep_gate"] is None
 
 
 def test_a_feed_that_is_switched_off_or_unknown_has_no_say() -> None:

@@ -120,6 +120,15 @@ def test_each_real_departure_and_the_return_ring_for_who_waits_at_the_other_end(
     assert person.kinds == [("departed",), ("returned_to_gate", "delay"), ("departed",)]
 
 
+def test_who_came_back_by_air_is_told_when_it_leaves_anew() -> None:
+    person = Telling(leg=structs.replace(LEG, phase="airborne", atd=STD, atot=STD))
+    person.now = late(30)
+    person.change(10 * MINUTE, irregularity="air_return")
+    person.change(10 * MINUTE, etd=late(120))
+    assert person.kinds == [("air_return",), ("delay",)]
+    assert person.leg.best_departure == late(120)
+
+
 def test_a_diversion_and_the_landing_elsewhere() -> None:
     person = Telling("pick_up", leg=structs.replace(LEG, phase="airborne", atot=STD))
     person.now = late(90)

@@ -44,7 +44,8 @@ export function judge(push: Pushed, shown: Shown, now: number): Verdict {
   const before = shown.tags[push.tag]
   if (before?.id === push.id) return 'repeat'
   if (before !== undefined && push.v < before.v) return 'old'
-  if ((shown.legs[push.leg] ?? 0) >= push.v) return 'seen'
+  // Version 0: no version of the leg shows it, such as a late aircraft.
+  if (push.v > 0 && (shown.legs[push.leg] ?? 0) >= push.v) return 'seen'
   return push.expires > 0 && now >= push.expires ? 'late' : 'show'
 }
 

@@ -100,8 +100,9 @@ export function isCancelled(leg: Leg): boolean {
   return leg.irregularity === 'cancelled' || leg.irregularity === 'not_operating'
 }
 
+/** An air return has reached nothing: it has yet to leave, and what it landed at is where it came from. */
 export function reached(leg: Leg, phase: Phase): boolean {
-  return PHASES.indexOf(leg.phase) >= PHASES.indexOf(phase)
+  return leg.irregularity !== 'air_return' && PHASES.indexOf(leg.phase) >= PHASES.indexOf(phase)
 }
 
 /** When the leg is due at this end, and the newest word about it. One that came back has yet to leave. */
@@ -110,7 +111,7 @@ export function timesOf(leg: Leg, movement: Movement): { due?: Instant; best?: I
   const [due, best] =
     movement === 'departures'
       ? [leg.std, (back ? undefined : leg.atd ?? leg.atot) ?? leg.etd ?? leg.std]
-      : [leg.sta, leg.ata ?? leg.aldt ?? leg.eta ?? leg.eldt ?? leg.sta]
+      : [leg.sta, (back ? undefined : leg.ata ?? leg.aldt) ?? leg.eta ?? leg.eldt ?? leg.sta]
   return { ...(due && { due }), ...(best && { best }) }
 }
 

@@ -48,6 +48,11 @@ describe('a push', () => {
     expect(judge(push({ v: '13' }), displayed(shown, DATA.leg, 3), 0)).toBe('show')
   })
 
+  it('of which no version of the flight tells is shown whatever a page has shown', () => {
+    const shown = displayed(NOTHING, DATA.leg, 12)
+    expect(judge(push({ v: '0', tag: 'B69:inbound_late' }), shown, 0)).toBe('show')
+  })
+
   it('is of no use after its end', () => {
     expect(judge(push(), NOTHING, 99_999)).toBe('show')
     expect(judge(push(), NOTHING, 100_000)).toBe('late')

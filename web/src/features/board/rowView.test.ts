@@ -34,6 +34,17 @@ describe('a row', () => {
     expect(view({ ...back, phase: 'off_block' })).toMatchObject({ newTime: '', done: true })
   })
 
+  it('expects an air return when it says anew, and lands it nowhere else', () => {
+    const back = { irregularity: 'air_return', phase: 'airborne', atd: at('18:31'), atot: at('18:40') } as const
+    expect(view(back)).toMatchObject({ newTime: '', done: false, timeOld: false, word: 'Returned' })
+    expect(view({ ...back, etd: at('20:10') })).toMatchObject({ newTime: '20:10', timeOld: true })
+    const landed = { ...back, phase: 'in_block', aldt: at('19:20'), ata: at('19:25') } as const
+    expect(view({ ...landed, etd: at('20:10') })).toMatchObject({ newTime: '20:10', done: false })
+    expect(view(landed, 'arrivals')).toMatchObject({ newTime: '', done: false, word: '' })
+    expect(view({ ...landed, eta: at('22:40') }, 'arrivals')).toMatchObject({ newTime: '22:40', done: false })
+    expect(view({ ...landed, irregularity: 'none' }, 'arrivals')).toMatchObject({ done: true, word: 'Arrived' })
+  })
+
   it('shows the other end in its own column and the belt where belts are told', () => {
     expect(view({}).place).toBe('Orlando')
     expect(view({ dep_city: 'Boston', arr_gate: 'C3' }, 'arrivals')).toMatchObject({ place: 'Boston', tile: 'C3' })

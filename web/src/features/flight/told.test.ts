@@ -38,6 +38,8 @@ describe('a change is told', () => {
     ['a phase', { phase: ['gate_open', 'boarding'], boarding_at: [null, at('18:05')] }, ['Boarding started']],
     ['a belt', { belts: [null, ['7', '8']] }, ['Bags on belt 7, 8']],
     ['another belt', { belts: [['7'], ['9']], belts_was: [null, ['7']] }, ['Bags on belt 9, not 7']],
+    ['a doubt', { uncertain: [null, true] }, ['Not confirmed lately']],
+    ['the end of a doubt', { uncertain: [true, null], dep_gate: ['18', '22'] }, ['Gate 22, not 18', 'Confirmed again']],
     ['what has no words', { aircraft_type: ['320', '321'] }, ['Details changed']],
     ['a phase without words', { phase: ['boarding', 'constructor'] }, ['Details changed']],
   ])('%s', (_, changed, sentences) => expect(told(changed)).toEqual(sentences))

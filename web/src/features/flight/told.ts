@@ -86,5 +86,7 @@ export function toldBy({ version, changed }: PastChange, facts: Facts, timeOf: T
     const plan = field === 'etd' ? facts.std : field === 'eta' ? facts.sta : undefined
     tell(words(stem, put(pair[1]), put(pair[0]) || (pair[1] ? put(plan) : '')))
   }
+  const doubt = changed.uncertain
+  if (doubt) tell({ id: doubt[1] === true ? 'history.doubted' : 'history.confirmed' })
   return texts.length > 0 ? texts : [{ id: 'history.other' }]
 }

@@ -1,62 +1,48 @@
 """A feed that cancels much of an airport at once is not believed before a second word."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import asyncpg
 import pytest
 
-from api.feed import Patch, PatchKey
+from api.feed import Patch
 from realtime.app import notifier_readings
 from realtime.metrics import Readings, exposition
-from realtime.notifier import Notifier
-from tests.support.followers import RecordingSender, add_person, finish, make, running
-from tests.support.operator import Operator
-from tests.support.rest import DAY, at
+from tests.support.day import AODB, TRACKER, Day, named
+from tests.support.followers import add_person, finish
+from tests.support.rest import at
 from tests.support.wait import until
 
 Pool = asyncpg.Pool
-LEGS = range(1, 41)
 HELD = "SELECT count(*) FROM delivery WHERE state = 'held' AND reason LIKE 'doubted: % at once'"
 AGAIN = "UPDATE delivery SET held_until = board_now() WHERE state = 'held'"
-KNOWN = "UPDATE follow SET told = jsonb_build_object('phase', 'scheduled', 'version', 1)"
+KNOWN = """UPDATE follow SET told =
+  '{"phase": "scheduled", "irregularity": "none", "version": 1}'"""  # as whoever begins to follow
 
 
-class Airport(Operator):
+class Airport(Day):
     """Forty departures of JFK that two feeds speak of, each with a follower."""
 
-    def __init__(self, dsn: str, pool: "Pool[asyncpg.Record]") -> None:
-        super().__init__(dsn)
-        self.database = pool
-        self.sender = RecordingSender()
-
-    async def open(self) -> Notifier:
-        await self.ingest.register_feed("aodb", "airport")
-        await self.ingest.register_feed("airline", "airline", priority=120)
-        await self.say("aodb", LEGS, std=at(2), sta=at(4))
-        notifier = await make(self.database, self.sender)
+    async def fill(self) -> None:
+        await self.say_all(AODB, 40, std=at(2), sta=at(4))
+        await self.told()
         for leg_id in await self.database.fetch("SELECT leg_id FROM flight_leg ORDER BY leg_id"):
             await add_person(self.database, leg_id[0], f"ok-phone-{leg_id[0]}")
         await self.database.execute(KNOWN)
-        return notifier
 
-    async def say(self, feed: str, numbers: Sequence[int], **values: str) -> None:
-        said = [
-            Patch(
-                key=PatchKey(airline="B6", number=number, origin_date=DAY, dep="JFK", arr="MCO"),
-                source_ts=datetime.now(UTC),
-                set=dict(values),
-            )
-            for number in numbers
-        ]
+    async def say_all(self, feed: str, count: int, **values: str) -> None:
+        """Of the first legs, in one batch."""
+        now = datetime.now(UTC)
+        said = [Patch(key=named(n), source_ts=now, set=dict(values)) for n in range(1, count + 1)]
         results = await self.ingest.apply(feed, said)
         assert {result.outcome for result in results} <= {"applied", "unchanged"}
 
     async def cancel(self, feed: str, count: int) -> None:
-        await self.say(feed, LEGS[:count], irregularity="cancelled")
+        await self.say_all(feed, count, irregularity="cancelled")
 
     async def hold(self, count: int) -> None:
-        await self.cancel("aodb", count)
+        await self.cancel(AODB, count)
         await self.database.fetchval("SELECT sequence_changes()")
 
         async def held() -> bool:
@@ -65,7 +51,7 @@ class Airport(Operator):
         await until(held, within=10, what="all notices are held")
         assert self.sender.sent == []
 
-    async def told(self) -> int:
+    async def rang(self) -> int:
         """How many phones rang once all that is held was looked at again."""
         await self.database.execute(AGAIN)
         await finish(self.database)
@@ -75,35 +61,32 @@ class Airport(Operator):
 @pytest.fixture
 async def airport(dsn: str, pool: "Pool[asyncpg.Record]") -> AsyncIterator[Airport]:
     airport = Airport(dsn, pool)
-    yield airport
-    await airport.close()
+    async with airport.begun():
+        await airport.fill()
+        yield airport
 
 
 async def test_one_in_ten_is_told_at_once(airport: Airport) -> None:
-    async with running(await airport.open()):
-        await airport.cancel("aodb", 4)
-        assert await airport.told() == 4
+    await airport.cancel(AODB, 4)
+    assert await airport.rang() == 4
 
 
 async def test_by_hand_as_many_as_one_likes_are_told(airport: Airport) -> None:
-    async with running(await airport.open()):
-        await airport.database.execute("UPDATE flight_leg SET irregularity = 'cancelled'")
-        assert await airport.told() == 40
+    await airport.database.execute("UPDATE flight_leg SET irregularity = 'cancelled'")
+    assert await airport.rang() == 40
 
 
 async def test_four_in_ten_wait_and_a_second_feed_frees_them(airport: Airport) -> None:
-    notifier = await airport.open()
-    async with running(notifier):
-        await airport.hold(16)
-        readings = Readings()
-        readings.add(notifier_readings(notifier))
-        assert b"gatecast_cancellations_doubted_total 16" in exposition(readings)
-        await airport.database.execute(AGAIN)
-        await until(lambda: all_held(airport), within=10, what="all are held anew")
-        await airport.cancel("airline", 5)
-        await airport.database.execute(AGAIN)
-        await until(lambda: five(airport), within=10, what="five are told")
-        assert await airport.database.fetchval(HELD) == 11
+    await airport.hold(16)
+    readings = Readings()
+    readings.add(notifier_readings(airport.notifier))
+    assert b"gatecast_cancellations_doubted_total 16" in exposition(readings)
+    await airport.database.execute(AGAIN)
+    await until(lambda: all_held(airport), within=10, what="all are held anew")
+    await airport.cancel(TRACKER, 5)
+    await airport.database.execute(AGAIN)
+    await until(lambda: five(airport), within=10, what="five are told")
+    assert await airport.database.fetchval(HELD) == 11
 
 
 async def five(airport: Airport) -> bool:
@@ -111,14 +94,13 @@ async def five(airport: Airport) -> bool:
 
 
 async def test_the_same_feed_frees_them_by_saying_so_again(airport: Airport) -> None:
-    async with running(await airport.open()):
-        await airport.hold(16)
-        await airport.say("aodb", LEGS[:16], dep_gate="B22")  # of something else: no confirmation
-        await airport.database.execute(AGAIN)
-        await until(lambda: all_held(airport), within=10, what="all are held again")
-        await airport.cancel("aodb", 16)
-        assert await airport.told() == 16
-        assert {notice.kinds for _, notice in airport.sender.sent} == {("cancelled",)}
+    await airport.hold(16)
+    await airport.say_all(AODB, 16, dep_gate="B22")  # of something else: no confirmation
+    await airport.database.execute(AGAIN)
+    await until(lambda: all_held(airport), within=10, what="all are held again")
+    await airport.cancel(AODB, 16)
+    assert await airport.rang() == 16
+    assert {notice.kinds for _, notice in airport.sender.sent} == {("cancelled",)}
 
 
 async def all_held(airport: Airport) -> bool:
@@ -127,33 +109,30 @@ async def all_held(airport: Airport) -> bool:
 
 
 async def test_after_ten_minutes_silence_is_consent(airport: Airport) -> None:
-    async with running(await airport.open()):
-        await airport.hold(16)
-        await airport.database.execute("UPDATE leg_change SET at = at - interval '11 minutes'")
-        assert await airport.told() == 16
+    await airport.hold(16)
+    await airport.database.execute("UPDATE leg_change SET at = at - interval '11 minutes'")
+    assert await airport.rang() == 16
 
 
 async def test_cancellations_that_are_taken_back_ring_nobody(airport: Airport) -> None:
-    async with running(await airport.open()):
-        await airport.hold(16)
-        await airport.say("aodb", LEGS[:16], irregularity="none")
-        assert await airport.told() == 0
+    await airport.hold(16)
+    await airport.say_all(AODB, 16, irregularity="none")
+    assert await airport.rang() == 0
 
 
 async def test_the_operator_blocks_and_releases(airport: Airport) -> None:
-    async with running(await airport.open()):
-        await airport.hold(16)
-        assert (await airport.run("notices", "block", "jfk")).returncode == 0
-        await airport.database.execute("UPDATE leg_change SET at = at - interval '9 minutes'")
-        await airport.cancel("airline", 16)
-        await airport.database.execute(AGAIN)
-        blocked = (
-            "SELECT count(*) = 16 FROM delivery WHERE state = 'held'"
-            " AND reason = 'blocked by the operator: cancellations at JFK'"
-        )
-        await until(lambda: airport.database.fetchval(blocked), within=10, what="all are blocked")
-        assert airport.sender.sent == []
-        assert (await airport.run("notices", "release", "JFK")).returncode == 0
-        assert await airport.told() == 16
-        refused = await airport.run("notices", "release", "XXX")
-        assert (refused.returncode, refused.stderr) == (1, "gatecast: there is no airport XXX\n")
+    await airport.hold(16)
+    assert (await airport.run("notices", "block", "jfk")).returncode == 0
+    await airport.database.execute("UPDATE leg_change SET at = at - interval '9 minutes'")
+    await airport.cancel(TRACKER, 16)
+    await airport.database.execute(AGAIN)
+    blocked = (
+        "SELECT count(*) = 16 FROM delivery WHERE state = 'held'"
+        " AND reason = 'blocked by the operator: cancellations at JFK'"
+    )
+    await until(lambda: airport.database.fetchval(blocked), within=10, what="all are blocked")
+    assert airport.sender.sent == []
+    assert (await airport.run("notices", "release", "JFK")).returncode == 0
+    assert await airport.rang() == 16
+    refused = await airport.run("notices", "release", "XXX")
+    assert (refused.returncode, refused.stderr) == (1, "gatecast: there is no airport XXX\n")

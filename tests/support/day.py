@@ -37,9 +37,9 @@ class Day(Operator):
         """Two feeds are known, the airport's weighs more, and the notifier works."""
         await self.ingest.register_feed(AODB, "airport", priority=100)
         await self.ingest.register_feed(TRACKER, "tracker", priority=10)
-        notifier = await make(self.database, self.sender)
+        self.notifier = await make(self.database, self.sender)
         try:
-            async with running(notifier):
+            async with running(self.notifier):
                 yield self
         finally:
             await self.close()

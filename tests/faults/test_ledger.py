@@ -27,6 +27,7 @@ from tests.support.crowd import HABITS, Crowd
 from tests.support.evening import ENDS, Evening
 from tests.support.fcm import FcmDouble
 from tests.support.gatecast import SECRET, Gatecast
+from tests.support.wait import until
 
 Pool = asyncpg.Pool
 LEGS, PEOPLE, TAKES = 40, 280, 18.0  # seconds
@@ -41,13 +42,16 @@ SENT = """SELECT d.account_id::text, d.seq, d.urgent, l.wall_at FROM delivery d
   JOIN change_log l USING (seq)
   WHERE d.state = 'sent' AND d.attempts = 1 AND d.held_until IS NULL"""
 
+WORKERS = "SELECT count(DISTINCT worker) FROM delivery WHERE done_at IS NOT NULL"
+
 
 class Killer:
-    """Ends one notifier after the other with SIGKILL, and starts it again."""
+    """Ends one notifier after the other with SIGKILL, each when that before it works again."""
 
-    def __init__(self, notifiers: Sequence[Gatecast]) -> None:
+    def __init__(self, pool: "Pool[asyncpg.Record]", notifiers: Sequence[Gatecast]) -> None:
+        self.pool = pool
         self.notifiers = notifiers
-        self.kills = 0
+        self.kills = self.before = 0
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
@@ -56,14 +60,21 @@ class Killer:
             yield
         finally:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            (ended,) = await asyncio.gather(task, return_exceptions=True)
+            if isinstance(ended, Exception):
+                raise ended
 
     async def _run(self) -> None:
         for victim in cycle(self.notifiers):
             await asyncio.sleep(KILLS_EVERY)
             victim.kill()
             self.kills += 1
+            self.before = await self.pool.fetchval(WORKERS)
             victim.start()
+            await until(self._works, within=120, what="it works again")
+
+    async def _works(self) -> bool:
+        return bool(await self.pool.fetchval(WORKERS) > self.before)
 
 
 def notifiers_of(dsn: str, fcm: FcmDouble, folder: Path) -> list[Gatecast]:
@@ -121,7 +132,7 @@ async def test_every_pair_of_an_evening_is_accounted_for(
         fcm = await stack.enter_async_context(FcmDouble())
         node = await stack.enter_async_context(Gatecast("realtime", dsn=dsn))
         await stack.enter_async_context(Gatecast("relay", dsn=dsn))
-        killer = Killer(notifiers_of(dsn, fcm, tmp_path))
+        killer = Killer(pool, notifiers_of(dsn, fcm, tmp_path))
         for each in killer.notifiers:
             await stack.enter_async_context(each)
         await node.ready()

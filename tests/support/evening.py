@@ -40,11 +40,11 @@ class Evening:
         await seed_reference(self.pool, self.days)
         await self.ingest.register_feed(FEED, party="airport", max_silence=None)
         await self.pool.execute(QUERIES["start_replay"], OPENS, 0.001)
-        await self._apply(OPENS)
+        await self.tell(OPENS)
         rows = await self.pool.fetch(TOMORROW)
         self.tomorrow = [row["key"] for row in rows]
 
-    async def _apply(self, until: datetime) -> None:
+    async def tell(self, until: datetime) -> None:
         """One commit for each time at which something was said."""
         while self.applied < len(self.told) and self.told[self.applied].at <= until:
             at = self.told[self.applied].at
@@ -58,7 +58,7 @@ class Evening:
         await self.pool.execute(QUERIES["start_replay"], OPENS, speed)
         gate, anchored = 20, time.monotonic()
         while (now := await self.pool.fetchval(QUERIES["board_now"])) < ENDS:
-            await self._apply(now)
+            await self.tell(now)
             if now > OPENS + timedelta(hours=2, minutes=35 + 10 * (gate - 20)):
                 gate += 1
                 await self.pool.execute(MOVE, f"{gate}", timedelta(minutes=10 * (gate - 18)))

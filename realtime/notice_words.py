@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -58,6 +59,7 @@ def _options(text: str) -> dict[str, str]:
     return options
 
 
+@lru_cache(4096)  # the same few texts are read for every notice
 def closing(text: str, start: int) -> int:
     """Where the brace that opens at `start` is closed."""
     depth = 0

@@ -90,7 +90,8 @@ SELECT at FROM change_log WHERE kind = 'clock' AND seq <= $1 ORDER BY seq DESC L
 -- of a leg, those that lead at least half as many legs as the one that leads most.
 WITH stated AS (
   SELECT feed_id, airport, board, timed AND rank() OVER (
-    PARTITION BY leg_id, airport, board, timed ORDER BY coalesce(a.priority, f.priority) DESC) = 1 AS leads
+      PARTITION BY leg_id, airport, board, timed
+      ORDER BY coalesce(a.priority, f.priority) DESC) = 1 AS leads
   FROM feed f JOIN leg_statement s USING (feed_id) JOIN flight_leg l USING (leg_id)
   CROSS JOIN LATERAL (VALUES
     (l.dep_airport, 'departures', 'dep_times', s.fields ?| '{std,etd,atd}'),
@@ -412,7 +413,7 @@ locked AS MATERIALIZED (
   SELECT d.account_id, d.leg_id, d.version FROM delivery d JOIN due USING (account_id, leg_id)
   WHERE d.state IN ('held','pending') ORDER BY d.account_id, d.leg_id, d.version
   FOR UPDATE OF d SKIP LOCKED),
-whole AS (
+whole AS MATERIALIZED (
   SELECT account_id, leg_id FROM locked l GROUP BY account_id, leg_id
   HAVING count(*) = (SELECT count(*) FROM delivery d WHERE d.account_id = l.account_id
     AND d.leg_id = l.leg_id AND d.state IN ('held','pending')))
@@ -426,10 +427,14 @@ RETURNING d.account_id, d.leg_id, d.version
 -- $1 worker: what it has claimed, newest first within a leg, with all that decides: the leg, the
 -- clock, the feed of the change, the follower with what rang in the last 20 minutes or is said once,
 -- the devices, the version that a screen of the account has shown, the legs that bear on this one;
--- and the wall clock, and how many seconds of the lease are left.
+-- and the wall clock, and how many seconds of the lease are left. The state of a leg is built once.
+WITH legs AS MATERIALIZED (
+  SELECT l.leg_id, public_state(l) AS state FROM flight_leg l
+  WHERE l.leg_id IN (SELECT leg_id FROM delivery WHERE state = 'claimed' AND worker = $1))
 SELECT d.account_id, d.leg_id, d.version, d.seq, d.kinds, d.urgent, d.held_until, d.expires_at,
-  d.due_at, d.attempts, d.reason, d.answers, extract(epoch FROM d.lease_until - wall_now())::float8 AS lease_left,
-  wall_now() AS wall_at, public_state(l) AS leg, board_now() AS board_at, c.speed,
+  d.due_at, d.attempts, d.reason, d.answers,
+  extract(epoch FROM d.lease_until - wall_now())::float8 AS lease_left, wall_now() AS wall_at,
+  p.state AS leg, board_now() AS board_at, c.speed,
   (SELECT epoch::text FROM relay_state) AS epoch,
   coalesce(s.last_seen_at < wall_now() - 3 * s.max_silence, false) AS feed_dead,
   coalesce((SELECT r.version FROM receipt r WHERE (r.account_id, r.leg_id)
@@ -451,8 +456,8 @@ SELECT d.account_id, d.leg_id, d.version, d.seq, d.kinds, d.urgent, d.held_until
   (SELECT coalesce(jsonb_agg(jsonb_build_object('device_id', v.device_id, 'platform', v.platform,
      'kind', v.kind, 'target', v.target) ORDER BY v.created_at), '[]')
    FROM device v WHERE v.account_id = d.account_id AND v.dead_at IS NULL) AS targets
-FROM delivery d JOIN flight_leg l USING (leg_id) JOIN account a USING (account_id)
-CROSS JOIN clock c
+FROM delivery d JOIN flight_leg l USING (leg_id) JOIN legs p USING (leg_id)
+JOIN account a USING (account_id) CROSS JOIN clock c
 LEFT JOIN follow f USING (account_id, leg_id)
 LEFT JOIN change_log g ON g.seq = d.seq LEFT JOIN feed s ON s.code = g.feed
 WHERE d.state = 'claimed' AND d.worker = $1

@@ -39,7 +39,7 @@ GRANT SELECT, INSERT, UPDATE ON flight_leg, leg_statement TO gatecast_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON feed_message, account, account_credential, account_link,
   device, follow, receipt TO gatecast_api;
 GRANT SELECT, UPDATE, DELETE ON delivery TO gatecast_api;
-GRANT SELECT, INSERT, DELETE ON test_notice TO gatecast_api;
+GRANT SELECT, INSERT, UPDATE, DELETE ON test_notice TO gatecast_api;
 GRANT UPDATE (board_at, wall_at) ON clock TO gatecast_api;
 GRANT EXECUTE ON FUNCTION anchor_clock(), append_clock(boolean), unsequenced(),
   add_partitions(bigint), drop_drained_partitions(), prune_log(interval),

@@ -176,7 +176,9 @@ class Crowd:
             person.lost += shown.items()
             return
         data = {"epoch": epoch, "attentive": habit.there, "legs": shown}
-        reply = await client.command("rpc", {"method": "ack", "data": data})
+        reply: dict[str, Any] = {"error": {"temporary": True}}
+        while reply.get("error", {}).get("temporary"):  # an enqueue held the lock for too long
+            reply = await client.command("rpc", {"method": "ack", "data": data})
         assert "rpc" in reply, json.dumps(reply)
 
 

@@ -21,10 +21,10 @@ export const GROUPS = {
   state: { usual: ['cancelled', 'reinstated', 'diverted', 'returned_to_gate', 'air_return'], more: [] },
   gate: { usual: ['gate_changed', 'terminal_changed'], more: ['gate_assigned'] },
   boarding: { usual: ['boarding', 'final_call', 'boarding_suspended'], more: ['gate_open', 'gate_closed'] },
-  time: { usual: ['delay', 'early', 'schedule_change', 'next_info'], more: [] },
+  time: { usual: ['delay', 'early', 'schedule_change', 'next_info', 'inbound_late', 'connection_risk'], more: [] },
   air: { usual: [], more: ['departed', 'airborne', 'landed', 'arrived'] },
   bags: { usual: ['belt_assigned', 'belt_changed'], more: ['first_bag', 'last_bag'] },
-  rest: { usual: [], more: ['check_in', 'equipment_changed'] },
+  rest: { usual: [], more: ['check_in', 'check_in_closing', 'equipment_changed'] },
 } as const satisfies Record<string, { usual: string[]; more: string[] }>
 
 export type Group = keyof typeof GROUPS

@@ -52,7 +52,7 @@ FOCUS = """() => {
 async def test_j12_a_follower_is_told_and_the_second_change_replaces_the_first(
     browser: Browser, dsn: str, pool: "Pool[asyncpg.Record]"
 ) -> None:
-    await add_legs(pool, 1, departs_in="5 hours")
+    await add_legs(pool, 1, departs_in="50 minutes")
     key = await key_of(pool, 1)
     async with sending(dsn, firebase_web=WEB, **AT_ONCE) as (server, fcm), server:
         await server.ready()

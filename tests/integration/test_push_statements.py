@@ -189,9 +189,10 @@ async def test_a_device_that_is_gone_stays_gone(pool: "Pool[asyncpg.Record]", pe
     device = await pool.fetchval("SELECT device_id::text FROM device")
     dead = "SELECT dead_reason FROM device WHERE dead_at IS NOT NULL"
     targets, answers = ["ok-phone"] * 3, [None, "UNREGISTERED", None]
-    await pool.execute(QUERIES["note_devices"], [device] * 3, targets, answers)
+    asked_at = await pool.fetchval("SELECT wall_now()")
+    await pool.execute(QUERIES["note_devices"], [device] * 3, targets, answers, asked_at)
     assert await pool.fetchval(dead) == "UNREGISTERED"
-    await pool.execute(QUERIES["note_devices"], [device], ["ok-phone"], [None])
+    await pool.execute(QUERIES["note_devices"], [device], ["ok-phone"], [None], asked_at)
     assert await pool.fetchval(dead) == "UNREGISTERED"
 
 

@@ -206,7 +206,9 @@ async def test_every_operation_of_an_account_needs_its_credential(world: World) 
     private = [operation for operation in OPERATIONS if operation.path.startswith("/api/me/")]
     assert all(operation.signed_in for operation in private)
     for operation in private:
-        path = operation.path.format(leg_key="B69-2013-03-08-JFK-MCO", device_id=uuid4())
+        path = operation.path.format(
+            leg_key="B69-2013-03-08-JFK-MCO", device_id=uuid4(), notice_id=uuid4()
+        )
         for value in wrong:
             headers = [(b"Cookie", f"credential={credential}".encode())]
             if value is not None:

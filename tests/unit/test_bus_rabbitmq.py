@@ -122,7 +122,6 @@ def test_the_routing_key_names_the_most_important_of_what_followers_may_be_told(
 def test_a_change_of_the_estimate_wakes_the_notifiers() -> None:
     body = leg_vector({"etd": [None, "2013-03-08T23:53:00Z"]})
     assert pack_change(EPOCH, change_of(body), KINDS)[0] in {
-        "chg.JFK.MCO.delay",
-        "chg.JFK.MCO.early",
+        f"chg.JFK.MCO.{kind}" for kind in ("connection_risk", "delay", "early")
     }
     assert pack_change(EPOCH, change_of(body), ("cancelled",))[0] == "chg.JFK.MCO.-"

@@ -2,11 +2,12 @@ import type { ReactNode } from 'react'
 import shared from '../../components/passenger.module.css'
 import { GROUP_NAMES, NIGHT, type Preferences, type Quiet, groupOn, stepped, switched, timesOfDay } from './choices'
 import styles from './me.module.css'
+import type { Change } from './useSettings'
 import { LANGUAGES, useWords } from './words'
 
 export interface ChoiceProps {
   wishes: Preferences
-  choose: (change: Partial<Preferences>) => void
+  choose: (change: Change) => void
 }
 
 function Part({ title, children, note }: { title: string; children: ReactNode; note?: ReactNode }) {
@@ -30,11 +31,11 @@ function Switch({ words, on, turn }: { words: string; on: boolean; turn: () => v
 
 function Step({ wishes: { delay_step: minutes }, choose }: ChoiceProps) {
   const { say } = useWords()
-  const button = (words: string, sign: string, step: number | undefined) => (
+  const button = (words: string, sign: string, by: 1 | -1) => (
     // Not `disabled`: at its end the button would lose the focus.
     <button
-      type="button" aria-label={words} aria-disabled={step === undefined}
-      onClick={() => step !== undefined && choose({ delay_step: step })}
+      type="button" aria-label={words} aria-disabled={stepped(minutes, by) === undefined}
+      onClick={() => choose((held) => ({ delay_step: stepped(held.delay_step, by) ?? held.delay_step }))}
     >
       {sign}
     </button>
@@ -43,9 +44,9 @@ function Step({ wishes: { delay_step: minutes }, choose }: ChoiceProps) {
     <div role="group" aria-label={say('me.step')} className={styles.line}>
       <span className={styles.under}>{say('me.step')}</span>
       <span className={styles.stepper}>
-        {button(say('me.step.less'), '−', stepped(minutes, -1))}
+        {button(say('me.step.less'), '−', -1)}
         <output>{say('me.step.minutes', { minutes })}</output>
-        {button(say('me.step.more'), '+', stepped(minutes, 1))}
+        {button(say('me.step.more'), '+', 1)}
       </span>
     </div>
   )

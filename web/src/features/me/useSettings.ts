@@ -23,8 +23,11 @@ export interface Settings {
   retry: () => void
   /** What became of the last choice. */
   saving: Saving
-  choose: (change: Partial<Preferences>) => void
+  choose: (change: Change) => void
 }
+
+/** What is to be different, perhaps depending on what was chosen before, which a page may not show yet. */
+export type Change = Partial<Preferences> | ((held: Preferences) => Partial<Preferences>)
 
 /** Choices show at once and are written one after the other; after a refusal what was written last stands. */
 export function useSettings(): Settings {
@@ -56,10 +59,10 @@ export function useSettings(): Settings {
     busy.current = false
   }
 
-  function choose(change: Partial<Preferences>) {
+  function choose(change: Change) {
     const held = queries.getQueryData<Preferences>(PREFERENCES)
     if (held === undefined) return
-    wanted.current = { ...held, ...change }
+    wanted.current = { ...held, ...(typeof change === 'function' ? change(held) : change) }
     queries.setQueryData(PREFERENCES, wanted.current)
     if (!busy.current) void write(held)
   }

@@ -86,13 +86,6 @@ class Learned(Struct, frozen=True):
     told: dict[str, object]
 
 
-class DeviceNote(Struct, frozen=True):
-    """What a send told about its device; `dead_reason` None: it took the notice."""
-
-    target: Target
-    dead_reason: str | None = None
-
-
 def judge(rows: Sequence[Row], doubt: Doubt | None = None) -> tuple[Claim | None, list[Result]]:
     """Decide anew on what was claimed of one follower and leg, newest first, as things are now.
 
@@ -339,10 +332,3 @@ def own_wait(attempts: int) -> float:
     """Seconds until the next attempt when the provider named none: exponential, full jitter."""
     bound = min(RETRY_CAP, RETRY_BASE * 2.0 ** min(attempts - 1, 10))
     return max(RETRY_LEAST, random.uniform(0, bound))
-
-
-def note_of(target: Target, sent: Sent) -> DeviceNote | None:
-    """What to write down about the device; refusals and faults say nothing about it."""
-    if sent.outcome is Outcome.ACCEPTED:
-        return DeviceNote(target)
-    return DeviceNote(target, sent.detail) if sent.outcome is Outcome.GONE else None

@@ -28,15 +28,14 @@ from realtime.claims import (
     CHANGED,
     LEG,
     Claim,
-    DeviceNote,
     Learned,
     Result,
     judge,
     learned,
-    note_of,
     results_of,
 )
 from realtime.database import DATABASE_AWAY, QUERIES
+from realtime.device_notes import DeviceNote, notes_of, write_notes
 from realtime.doubts import Doubts
 from realtime.flight import Change
 from realtime.follower import TOLD_FIELDS
@@ -217,11 +216,7 @@ class Notifier:
             self._results += found
             if found[0].said is not None:
                 self._learned.append(learned(claim))
-        self._notes = [
-            note
-            for (target, _), sent in zip(sends, answers, strict=True)
-            if (note := note_of(target, sent)) is not None
-        ]
+        self._notes = notes_of(sends, answers)
         await self._record()
         return True
 
@@ -235,7 +230,7 @@ class Notifier:
         """Write down the results of the last batch, unless that has been done."""
         if not self._results:
             return
-        results, notes = self._results, self._notes
+        results = self._results
         async with self.pool.acquire() as session, session.transaction():
             # What an enqueue takes for told must not change beside it.
             await session.execute(QUERIES["lock_receipts_shared"])
@@ -244,14 +239,7 @@ class Notifier:
             told = [each for each in self._learned if (each.account_id, each.leg_id) in ours]
             if told:
                 await session.execute(QUERIES["tell_sent"], as_json(told))
-            if notes:
-                await session.execute(
-                    QUERIES["note_devices"],
-                    [note.target.device_id for note in notes],
-                    [note.target.target for note in notes],
-                    [note.dead_reason for note in notes],
-                    self._asked_at,
-                )
+            await write_notes(session, self._notes, self._asked_at)
         self.ended.update(result.state for result in results)
         self._results, self._learned, self._notes = [], [], []
 

@@ -12,8 +12,9 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 
-from realtime.claims import PREFERENCES, TARGETS, DeviceNote, note_of
+from realtime.claims import PREFERENCES, TARGETS
 from realtime.database import QUERIES
+from realtime.device_notes import DeviceNote, notes_of, write_notes
 from realtime.notice_catalogues import CATALOGUES
 from realtime.sender import PRINTED, SEND_SHARE, Notice, Outcome, Sender, Sent, Target
 from realtime.settings import Settings
@@ -79,11 +80,7 @@ class TrialNotices:
             ended(row["notice_id"], mine, list(islice(remaining, len(mine))))
             for row, mine in zip(rows, targets, strict=True)
         ]
-        self._notes = [
-            note
-            for (target, _), sent in zip(sends, answers, strict=True)
-            if (note := note_of(target, sent)) is not None
-        ]
+        self._notes = notes_of(sends, answers)
         await self._record()
         return True
 
@@ -93,14 +90,7 @@ class TrialNotices:
         async with self.pool.acquire() as session, session.transaction():
             results = msgspec.json.encode(self._ended).decode()
             await session.execute(QUERIES["record_tests"], self.worker, results)
-            if self._notes:
-                await session.execute(
-                    QUERIES["note_devices"],
-                    [note.target.device_id for note in self._notes],
-                    [note.target.target for note in self._notes],
-                    [note.dead_reason for note in self._notes],
-                    self._asked_at,
-                )
+            await write_notes(session, self._notes, self._asked_at)
         self._ended, self._notes = [], []
 
 

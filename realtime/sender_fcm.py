@@ -27,6 +27,7 @@ from realtime.sender_payload import LIMIT, likeness, payload, size, topic
 
 HTTP_TIMEOUT = 10.0
 SEND_DEADLINE = 15.0
+SLACK = 0.1
 WITHIN = 30.0
 PER_MINUTE = 600_000  # what Google gives a project
 RENEW_BEFORE = timedelta(minutes=6)
@@ -203,10 +204,15 @@ class FcmSender:
         return sent
 
     async def _wait_turn(self, deadline: float) -> Sent | None:
-        """First come, first served; an answer if the send cannot go in time. In a pause none can.
+        """First come, first served; an answer if it cannot go in time, as none can in a pause."""
+        try:
+            # Sends of this call are over by the deadline, and tell more; others may not be.
+            async with asyncio.timeout(deadline + SLACK - time.monotonic()):
+                return await self._take_turn(deadline)
+        except TimeoutError:
+            return Sent(Outcome.RETRY, "no time was left")
 
-        All that are under way end by the deadline, so whoever waits for room waits no longer.
-        """
+    async def _take_turn(self, deadline: float) -> Sent | None:
         async with self._turn:
             while self._under_way >= self.window.size and not self.pause.left():
                 self._room.clear()

@@ -23,6 +23,7 @@ from realtime.sender_gate import FIRST, LONGEST, MOST
 from realtime.sender_log import LogSender
 from realtime.sender_payload import payload, size
 from tests.support.fcm import FcmDouble
+from tests.support.fcm_server import Step
 
 KEY = "B69-2013-03-08-JFK-MCO"
 TAG = f"{KEY}:gate_changed"
@@ -54,10 +55,8 @@ async def double() -> AsyncIterator[FcmDouble]:
 
 
 @pytest.fixture
-async def fcm(double: FcmDouble, monkeypatch: pytest.MonkeyPatch) -> FcmDouble:
+async def fcm(double: FcmDouble) -> FcmDouble:
     """The double, clean, and trusted by the SDK."""
-    for name, value in double.environment.items():
-        monkeypatch.setenv(name, value)
     await double.force("")
     await double.reset()
     return double
@@ -287,6 +286,25 @@ async def test_an_answer_that_does_not_come_is_a_retry(
     assert (await send_one(fcm_sender, target("ok"))).outcome is Outcome.ACCEPTED
 
 
+async def test_a_send_ends_in_time_though_a_later_one_has_the_room(fcm: FcmDouble) -> None:
+    """Test notices go beside deliveries, and must not cost these their lease."""
+    sender = await FcmSender.open(fcm.service_account, fcm.base_url, within=1.5)
+    phone, begun = target("ok"), time.monotonic()
+    await fcm.script([Step("ok", delay=0.8)], phone.target)
+    chain = [(phone, notice(version=version)) for version in (1, 2)]
+    first = asyncio.create_task(sender.send(chain))
+    await asyncio.sleep(0.5)
+    crowd = [(target(f"hang-{number}"), notice()) for number in range(30)]
+    later = asyncio.create_task(sender.send(crowd))
+    taken, behind = await first
+    assert time.monotonic() - begun < 1.8
+    assert (taken.outcome, behind) == (
+        Outcome.ACCEPTED, Sent(Outcome.RETRY, "no time was left"),
+    )  # fmt: skip
+    assert {sent.outcome for sent in await later} == {Outcome.RETRY}
+    await sender.close()
+
+
 async def test_the_payload_says_all_in_strings(fcm_sender: FcmSender, fcm: FcmDouble) -> None:
     begun = int(time.time())
     known = {"at": "2013-03-08T22:10:00Z", "old": "18", "new": "22", "silent": True}
@@ -461,13 +479,9 @@ async def test_a_frozen_token_endpoint_does_not_hold_the_event_loop(fcm: FcmDoub
     await sender.close()
 
 
-async def test_a_connection_that_the_provider_ends_is_opened_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_connection_that_the_provider_ends_is_opened_again() -> None:
     """A GOAWAY in a batch may cost its open requests; each is a retry or accepted, never lost."""
     async with FcmDouble(requests_per_connection=100) as fcm:
-        for name, value in fcm.environment.items():
-            monkeypatch.setenv(name, value)
         sender = await FcmSender.open(fcm.service_account, fcm.base_url)
         waiting = [notice(id=f"e:{number}") for number in range(180)]
         broken = 0

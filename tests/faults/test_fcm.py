@@ -41,8 +41,6 @@ async def fcm(double: FcmDouble, monkeypatch: pytest.MonkeyPatch) -> FcmDouble:
     monkeypatch.setattr("realtime.sender_gate.MOST", AT_ONCE)
     for name, seconds in WAITS.items():
         monkeypatch.setattr(f"realtime.{name}", seconds / QUICKER)
-    for name, value in double.environment.items():
-        monkeypatch.setenv(name, value)
     await double.force("")
     await double.reset()
     return double
@@ -216,7 +214,7 @@ async def test_a_connection_that_ends_costs_what_was_under_way(
     requests = await fcm.requests()
     repeats = len(requests) - PEOPLE
     print(f"F11 {end}: sends={len(requests)} repeated={repeats} recovery={seconds:.1f} s")
-    assert 0 < repeats <= WASTE * len(requests)
+    assert (0 if end == "goaway" else 1) <= repeats <= WASTE * len(requests)
     assert len({request["connection"] for request in requests}) >= 2
     assert seconds <= RECOVERY
     assert_alerted_once(await fcm.accepted(), repeats=repeats)

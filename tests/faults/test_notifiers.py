@@ -22,6 +22,7 @@ from tests.support.fcm import REPOSITORY, FcmDouble
 from tests.support.followers import add_person, at_rest, epoch_of, make, running
 from tests.support.legs import add_legs, key_of, set_gate
 from tests.support.process import Child
+from tests.support.tasks import at_work
 from tests.support.wait import until
 
 Pool = asyncpg.Pool
@@ -43,15 +44,8 @@ class Traffic:
     async def running(self) -> AsyncIterator[None]:
         """Together with a relay."""
         relay = Relay(self.pool, ChangeLog(self.pool))
-        tasks = [asyncio.create_task(each) for each in (relay.run(), self._run())]
-        try:
+        async with at_work(relay.run(), self._run()):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            for ended in await asyncio.gather(*tasks, return_exceptions=True):
-                if isinstance(ended, Exception):
-                    raise ended
 
     async def _run(self) -> None:
         dice, epoch = random.Random(10), await epoch_of(self.pool)
@@ -78,7 +72,6 @@ async def test_notifiers_killed_at_one_point_all_the_time_leave_a_true_ledger(
     pool: "Pool[asyncpg.Record]",
     dsn: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     times: int,
     point: str,
 ) -> None:
@@ -95,8 +88,6 @@ async def test_notifiers_killed_at_one_point_all_the_time_leave_a_true_ledger(
     account_file = tmp_path / "account.json"
     async with FcmDouble() as fcm:
         account_file.write_text(json.dumps(fcm.service_account), "utf-8")
-        for name, value in fcm.environment.items():
-            monkeypatch.setenv(name, value)
         sender = await FcmSender.open(fcm.service_account, fcm.base_url)
         survivor = await make(pool, sender, SETTINGS)
         start: int = await pool.fetchval("SELECT last_seq FROM relay_state")

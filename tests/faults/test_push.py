@@ -22,8 +22,6 @@ async def test_a_wrong_project_costs_at_most_200_targets(
     for number in range(PEOPLE):
         await add_person(pool, leg_id, f"ok-phone-{number}")
     async with FcmDouble() as fcm:
-        for name, value in fcm.environment.items():
-            monkeypatch.setenv(name, value)
         sender = await FcmSender.open(fcm.service_account, fcm.base_url)
         notifier = await make(pool, sender)
         await fcm.force("unreg")

@@ -34,11 +34,9 @@ Pool = asyncpg.Pool
 
 
 async def test_one_gate_change_is_pushed_once(
-    pool: "Pool[asyncpg.Record]", monkeypatch: pytest.MonkeyPatch
+    pool: "Pool[asyncpg.Record]",
 ) -> None:
     async with FcmDouble() as fcm:
-        for name, value in fcm.environment.items():
-            monkeypatch.setenv(name, value)
         sender = await FcmSender.open(fcm.service_account, fcm.base_url)
         notifier = await make(pool, sender, Settings(grace=0.5, grace_urgent=0.5))
         (leg_id,) = await add_legs(pool, departs_in="2 hours")
@@ -177,11 +175,9 @@ async def test_who_has_no_device_or_follows_no_more_is_accounted_for(
 
 
 async def test_a_target_that_is_gone_is_marked_and_never_used_again(
-    pool: "Pool[asyncpg.Record]", monkeypatch: pytest.MonkeyPatch
+    pool: "Pool[asyncpg.Record]",
 ) -> None:
     async with FcmDouble() as fcm:
-        for name, value in fcm.environment.items():
-            monkeypatch.setenv(name, value)
         sender = await FcmSender.open(fcm.service_account, fcm.base_url)
         notifier = await make(pool, sender)
         gone, half = await add_legs(pool, 2)
@@ -227,11 +223,9 @@ async def test_a_device_that_registered_anew_meanwhile_is_not_marked(
 
 
 async def test_a_quota_answer_is_waited_for_as_asked(
-    pool: "Pool[asyncpg.Record]", monkeypatch: pytest.MonkeyPatch
+    pool: "Pool[asyncpg.Record]",
 ) -> None:
     async with FcmDouble() as fcm:
-        for name, value in fcm.environment.items():
-            monkeypatch.setenv(name, value)
         sender = await FcmSender.open(fcm.service_account, fcm.base_url)
         notifier = await make(pool, sender)
         (leg_id,) = await add_legs(pool)

@@ -5,7 +5,6 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
-import pytest
 
 from realtime.database import QUERIES, open_pool
 from realtime.sender import Notice, Outcome, Sent, Target
@@ -60,14 +59,12 @@ async def outcome(world: World, me: Account, place: str) -> dict[str, Any]:
 
 
 async def test_it_goes_the_real_way_and_says_what_became_of_it_at_each_device(
-    world: World, pool: "Pool[asyncpg.Record]", monkeypatch: pytest.MonkeyPatch
+    world: World, pool: "Pool[asyncpg.Record]"
 ) -> None:
     me = await world.account()
     targets = ("ok-my-phone", "unreg-old-phone", "invalid-phone", "internal-phone")
     names = [await add_phone(world, me, target) for target in targets]
     async with FcmDouble() as fcm:
-        for name, value in fcm.environment.items():
-            monkeypatch.setenv(name, value)
         sender = await FcmSender.open(fcm.service_account, fcm.base_url)
         async with running(await make(pool, sender)):
             third = await world.account()

@@ -20,6 +20,7 @@ from tests.support.accounting import Evidence
 from tests.support.client import RawClient
 from tests.support.followers import add_device
 from tests.support.load import COME_BACK, LINK_LOST
+from tests.support.tasks import at_work
 from tests.support.wait import until
 
 Pool = asyncpg.Pool
@@ -109,17 +110,10 @@ class Crowd:
     async def living(self) -> AsyncIterator[None]:
         """Their screens are on."""
         screens = [each for each in self.people if each.habit.screen]
-        tasks = [asyncio.create_task(self._live(each), name="a screen") for each in screens]
-        try:
+        async with at_work(*map(self._live, screens)):
             for each in screens:
                 await until(each.connected.is_set, within=30, what="a screen is connected")
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            for ended in await asyncio.gather(*tasks, return_exceptions=True):
-                if isinstance(ended, Exception):
-                    raise ended
 
     async def _live(self, person: Person) -> None:
         while True:

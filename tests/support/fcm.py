@@ -1,6 +1,7 @@
 """A double of the FCM HTTP v1 service for the real SDK: TLS, HTTP/2, OAuth, scripted answers."""
 
 import json
+import os
 import shutil
 import ssl
 import sys
@@ -48,6 +49,7 @@ class FcmDouble:
         command += ["--requests-per-connection", str(requests_per_connection)]
         output = self._folder / "output.log"
         self._child = Child(command, folder=REPOSITORY, output_file=output)
+        self._before: dict[str, str | None] = {}
 
     @property
     def environment(self) -> dict[str, str]:
@@ -103,16 +105,23 @@ class FcmDouble:
         await self._control("POST", "reset")
 
     async def __aenter__(self) -> Self:
+        """Started, and trusted by SDKs of this process for as long as it runs."""
         try:
             await self.start()
         except BaseException:
             self.stop()
             raise
+        self._before = {name: os.environ.get(name) for name in self.environment}
+        os.environ.update(self.environment)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
+        for name, value in self._before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
         self.stop()
 
     async def _control(self, method: str, path: str, body: bytes = b"") -> object:

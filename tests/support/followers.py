@@ -14,6 +14,7 @@ from realtime.flight import Change
 from realtime.notifier import Notifier
 from realtime.sender import Notice, Outcome, Sender, Sent, Target
 from realtime.settings import Settings
+from tests.support.tasks import at_work
 from tests.support.wait import until
 
 Pool = asyncpg.Pool
@@ -106,16 +107,8 @@ async def make(
 @asynccontextmanager
 async def running(*notifiers: Notifier) -> AsyncIterator[None]:
     """The notifiers at work; a fault of one fails the test."""
-    tasks = [asyncio.create_task(notifier.run()) for notifier in notifiers]
-    try:
+    async with at_work(*(notifier.run() for notifier in notifiers)):
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        for ended in await asyncio.gather(*tasks, return_exceptions=True):
-            if not isinstance(ended, asyncio.CancelledError):
-                assert isinstance(ended, BaseException)
-                raise ended
 
 
 async def at_rest(pool: "Pool[asyncpg.Record]") -> bool:

@@ -12,6 +12,7 @@ import websockets
 from realtime.database import DATABASE_AWAY
 from tests.support.client import RawClient
 from tests.support.legs import key_of
+from tests.support.tasks import at_work
 from tests.support.wait import until
 
 COME_BACK = (0.05, 0.3)
@@ -185,10 +186,7 @@ class Watcher:
 @asynccontextmanager
 async def watching(watchers: Sequence[Watcher]) -> AsyncIterator[None]:
     """All of them at work, each with a first view."""
-    tasks = [
-        asyncio.create_task(each.run(), name=f"watcher {n}") for n, each in enumerate(watchers)
-    ]
-    try:
+    async with at_work(*(each.run() for each in watchers)) as tasks:
         await until(
             lambda: (
                 any(task.done() for task in tasks)
@@ -198,9 +196,3 @@ async def watching(watchers: Sequence[Watcher]) -> AsyncIterator[None]:
             what="all watch",
         )
         yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        for ended in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(ended, Exception):
-                raise ended

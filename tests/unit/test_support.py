@@ -25,10 +25,8 @@ QUEUES = {"classic": {"x-queue-type": "classic"}, "quorum": {"x-queue-type": "qu
 
 
 @pytest.fixture
-async def fcm(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FcmDouble]:
+async def fcm() -> AsyncIterator[FcmDouble]:
     async with FcmDouble() as double:
-        for name, value in double.environment.items():
-            monkeypatch.setenv(name, value)
         yield double
 
 

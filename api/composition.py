@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.app import node_application, rest_application
 from api.cli_feeds import DSN_FILE, URL_FILE
 from api.database import create_schema, open_engine, open_sessions, reaching
-from api.doubt import Doubt
 from api.embedded import EmbeddedPostgres
 from api.endpoint import Api
 from api.ingest import Ingest
@@ -24,6 +23,7 @@ from api.replay_progress import ReplayProgress
 from api.retention import Retention
 from api.reweighing import Reweighing
 from api.serving import Process
+from api.uncertainty import Uncertainty
 from api.upkeep import Turn, Upkeep
 from realtime.account_watch import AccountWatch
 from realtime.app import (
@@ -135,9 +135,15 @@ async def database_of(
         await postgres.stop()
 
 
-def periodic_turns(engine: AsyncEngine, wake: Callable[[], None]) -> tuple[Turn, ...]:
-    """What upkeep does to legs."""
-    return Reweighing(engine, wake).turn, Doubt(engine, wake).turn
+def turns_of(
+    pool: "asyncpg.Pool[asyncpg.Record]",
+    engine: AsyncEngine,
+    settings: Settings,
+    wake: Callable[[], None],
+) -> tuple[Turn, ...]:
+    """What upkeep does to legs, and to what is kept of people."""
+    retention = Retention(pool, settings)
+    return Reweighing(engine, wake).turn, Uncertainty(engine, wake).turn, retention.turn
 
 
 @contextlib.contextmanager
@@ -170,8 +176,7 @@ async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket)
         relay, node = relay_of(pool, log, bus), Node(pool, bus, settings, served_build())
         notifier = Notifier(pool, bus, sender, settings)
         parts += [("relay", relay), ("node", node), ("notifier", notifier)]
-        turns = *periodic_turns(engine, relay.wake), Retention(pool, settings).turn
-        parts.append(("upkeep", Upkeep(pool, *turns)))
+        parts.append(("upkeep", Upkeep(pool, *turns_of(pool, engine, settings, relay.wake))))
         if plan is not None:
             replay = Replay(pool, Ingest(engine, relay.wake), plan, again=again)
             parts += [("replay", replay), ("links", Links(settings, replay, engine))]
@@ -210,8 +215,7 @@ async def serve_api(settings: Settings, bound: socket.socket) -> None:
             Receipts(pool).settle,
         )
         app = rest_application(api, operations_routes(readiness, Readings()))
-        turns = *periodic_turns(engine, lambda: None), Retention(pool, settings).turn
-        upkeep = Upkeep(pool, *turns)
+        upkeep = Upkeep(pool, *turns_of(pool, engine, settings, lambda: None))
         await Process(settings, readiness, [("upkeep", upkeep)], app).run(bound)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from api.doubt import BATCH, Doubt
 from api.feed import Patch, PatchKey
+from api.uncertainty import BATCH, Uncertainty
 from api.upkeep import Upkeep
 from realtime.database import open_pool
 from tests.support.rest import DAY, World, at
@@ -54,7 +54,7 @@ async def not_confirmed(world: World, *numbers: int, minutes: float = 31) -> Non
 
 async def doubted(world: World) -> list[int]:
     """The legs that are uncertain once somebody has looked."""
-    assert not await Doubt(world.engine, lambda: None).turn()
+    assert not await Uncertainty(world.engine, lambda: None).turn()
     return [number for (number,) in await world.rows(DOUBTED)]
 
 
@@ -78,7 +78,7 @@ async def test_a_leg_that_is_left_out_is_doubted_until_it_is_stated(world: World
     await not_confirmed(world, 10, minutes=29)
     pool = await open_pool(dsn, size=3)
     woken = asyncio.Event()
-    upkeep = Upkeep(pool, Doubt(world.engine, woken.set).turn)
+    upkeep = Upkeep(pool, Uncertainty(world.engine, woken.set).turn)
     running = asyncio.create_task(upkeep.run(), name="upkeep under test")
     try:
         await until(lambda: _is(world, [(9,)]), within=10, what="the leg is doubted")
@@ -161,7 +161,7 @@ async def test_many_legs_are_doubted_in_batches_and_a_refused_one_stays(world: W
     await say(world, "aodb", *numbers)
     await not_confirmed(world, *numbers)
     await world.write("ALTER TABLE flight_leg ADD CHECK (flight_no <> 13 OR NOT uncertain)")
-    doubt = Doubt(world.engine, lambda: None)
+    doubt = Uncertainty(world.engine, lambda: None)
     assert await doubt.turn()
     assert not await doubt.turn()
     assert [number for (number,) in await world.rows(DOUBTED)] == [n for n in numbers if n != 13]

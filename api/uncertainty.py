@@ -40,7 +40,7 @@ LOCK_LEGS = text(f"""
     ORDER BY leg_id FOR UPDATE""")
 
 
-class Doubt:
+class Uncertainty:
     """Looks at the legs around now, in batches; any process may go on where another one stopped."""
 
     def __init__(self, engine: AsyncEngine, wake: Callable[[], None]) -> None:
@@ -67,7 +67,7 @@ class Doubt:
 
     async def _together(self, leg_ids: Sequence[int]) -> bool:
         async with self._engine.begin() as connection:
-            return await _doubt(connection, leg_ids)
+            return await _make_uncertain(connection, leg_ids)
 
 
 async def _refused(leg_id: int) -> bool:
@@ -75,7 +75,7 @@ async def _refused(leg_id: int) -> bool:
     return False
 
 
-async def _doubt(connection: AsyncConnection, leg_ids: Sequence[int]) -> bool:
+async def _make_uncertain(connection: AsyncConnection, leg_ids: Sequence[int]) -> bool:
     feeds = await read_feeds(connection)
     rows = (await connection.execute(LOCK_LEGS, {"leg_ids": list(leg_ids)})).all()
     by_feed: dict[int, list[Draft]] = {}

@@ -355,12 +355,13 @@ WHERE check_in_close_at > greatest($1, board_now())
   AND NOT hidden AND irregularity NOT IN ('cancelled','not_operating') AND atd IS NULL
 
 -- name: next_of_aircraft
--- $1 legs: of each the one for which it brings the aircraft, as both are now.
-SELECT i.leg_id AS inbound_id, public_state(i) AS inbound, o.leg_id, public_state(o) AS leg
+-- $1 legs: of each the next one that its aircraft flies, as both are now.
+SELECT DISTINCT ON (i.leg_id) i.leg_id AS inbound_id, public_state(i) AS inbound, o.leg_id, public_state(o) AS leg
 FROM flight_leg i JOIN flight_leg o ON o.registration = i.registration
   AND o.dep_airport = i.arr_airport AND o.std > i.sta AND o.std < i.std + interval '1 day'
 WHERE i.leg_id = ANY ($1::bigint[])
   AND i.leg_id = (SELECT leg_id FROM inbound_of(o)) AND NOT o.hidden
+ORDER BY i.leg_id, o.std
 
 -- name: follow_on
 -- $1 legs, $2 fields: who follows a diverted leg follows the leg of its number that goes on from

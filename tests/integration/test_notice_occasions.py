@@ -89,6 +89,28 @@ async def rotation(pool: "Pool[asyncpg.Record]") -> tuple[int, int]:
 LATE = "UPDATE flight_leg SET eta = sta + interval '{} minutes' WHERE leg_id = {}"
 
 
+async def test_a_late_aircraft_is_told_of_the_next_leg_that_it_flies(
+    pool: "Pool[asyncpg.Record]",
+) -> None:
+    """Not of one later in the day: until then it may have caught up, or another may fly."""
+    sender = RecordingSender()
+    notifier = await make(pool, sender)
+    inbound, own = await rotation(pool)
+    evening = await pool.fetchval("SELECT max(leg_id) FROM flight_leg")
+    await pool.execute(
+        "UPDATE flight_leg SET registration = 'N612JB', std = std + interval '30 min',"
+        " sta = sta + interval '30 min' WHERE leg_id = $1", evening
+    )  # fmt: skip
+    for leg_id in (evening, own):
+        await add_person(pool, leg_id, f"ok-phone-{leg_id}")
+    async with running(notifier):
+        await pool.execute(LATE.format(60, inbound))
+        await end_holds(pool)
+        await finish(pool)
+    late = [target.target for target, notice in sender.sent if "inbound_late" in notice.kinds]
+    assert late == [f"ok-phone-{own}"]
+
+
 async def test_a_late_aircraft_rings_once_for_those_who_wait_for_it(
     pool: "Pool[asyncpg.Record]",
 ) -> None:

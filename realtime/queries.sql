@@ -173,7 +173,7 @@ SELECT count(*) FROM gone
 -- name: forget_devices
 -- $1 days, $2 rows at once: that have taken nothing for longer, nor were registered. Rows deleted.
 WITH old AS (
-  SELECT device_id FROM device WHERE greatest(created_at, last_ok_at)
+  SELECT device_id FROM device WHERE greatest(refreshed_at, last_ok_at)
     < (SELECT wall_now()) - make_interval(secs => $1::float8 * 86400)
   LIMIT $2 FOR UPDATE SKIP LOCKED),
 gone AS (DELETE FROM device v USING old o WHERE v.device_id = o.device_id RETURNING 1)
@@ -356,7 +356,8 @@ WHERE check_in_close_at > greatest($1, board_now())
 
 -- name: next_of_aircraft
 -- $1 legs: of each the next one that its aircraft flies, as both are now.
-SELECT DISTINCT ON (i.leg_id) i.leg_id AS inbound_id, public_state(i) AS inbound, o.leg_id, public_state(o) AS leg
+SELECT DISTINCT ON (i.leg_id) i.leg_id AS inbound_id, public_state(i) AS inbound, o.leg_id,
+  public_state(o) AS leg
 FROM flight_leg i JOIN flight_leg o ON o.registration = i.registration
   AND o.dep_airport = i.arr_airport AND o.std > i.sta AND o.std < i.std + interval '1 day'
 WHERE i.leg_id = ANY ($1::bigint[])

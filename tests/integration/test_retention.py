@@ -40,6 +40,7 @@ async def person(pool: "Pool[asyncpg.Record]", leg_id: int, days: int) -> str:
     )  # fmt: skip
     await pool.execute(
         "UPDATE device SET created_at = created_at - make_interval(days => $2),"
+        " refreshed_at = refreshed_at - make_interval(days => $2),"
         " last_ok_at = wall_now() - make_interval(days => $2) WHERE account_id = $1::text::uuid",
         account_id, days,
     )  # fmt: skip
@@ -87,10 +88,13 @@ async def test_periods_are_settings(pool: "Pool[asyncpg.Record]") -> None:
     assert kept == {"follow", "leg_change"}
 
 
-async def test_a_device_that_took_a_notice_lately_stays(pool: "Pool[asyncpg.Record]") -> None:
+@pytest.mark.parametrize("of", ["last_ok_at", "refreshed_at"])
+async def test_a_device_that_took_a_notice_or_registered_lately_stays(
+    pool: "Pool[asyncpg.Record]", of: str
+) -> None:
     (leg_id,) = await add_legs(pool)
     account_id = await person(pool, leg_id, 300)
-    await pool.execute("UPDATE device SET last_ok_at = wall_now()")
+    await pool.execute(f"UPDATE device SET {of} = wall_now()")
     await Retention(pool, Settings()).turn()
     assert await pool.fetchval("SELECT account_id::text FROM device") == account_id
 

@@ -90,7 +90,7 @@ class Process:
         self.settings = settings
         self.readiness = readiness
         self.parts = parts
-        self.certificate = Certificate.of(settings)
+        self.certificate = Certificate.of(settings) if app is not None else None
         self.server = server_of(app, self.certificate) if app is not None else None
         self.sockets = sockets
         self.stopping = asyncio.Event()

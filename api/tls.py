@@ -41,7 +41,6 @@ class Certificate:
 
     def _read(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
         chain, key = self._files
         try:
             context.load_cert_chain(chain, key, self._no_password)

@@ -52,12 +52,6 @@ async def test_pages_say_that_they_are_secure_and_plain_http_gets_no_answer(
         with pytest.raises(httpx2.TransportError):
             await client.get(f"http://127.0.0.1:{served.port}/healthz")
     assert (await get(served, "/healthz")).status_code == 200
-    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    old.load_verify_locations(served.ca_file)
-    with pytest.deprecated_call():
-        old.maximum_version = ssl.TLSVersion.TLSv1_1
-    with pytest.raises(ssl.SSLError):
-        await asyncio.open_connection("127.0.0.1", served.port, ssl=old)
 
 
 async def test_a_renewed_certificate_is_shown_after_a_signal(

@@ -67,7 +67,7 @@ export function Kinds({ wishes, choose }: ChoiceProps) {
         <div key={group}>
           <Switch
             words={say(`me.group.${group}`)} on={groupOn(kinds, group)}
-            turn={() => choose({ kinds: switched(kinds, group) })}
+            turn={() => choose((held) => ({ kinds: switched(held.kinds, group) }))}
           />
           {group === 'time' && groupOn(kinds, group) && <Step wishes={wishes} choose={choose} />}
         </div>

@@ -28,11 +28,12 @@ DELAY = "UPDATE flight_leg SET etd = std + make_interval(mins => $1) WHERE leg_i
 # Milliseconds from handing a push to the worker until its notice is on the screen.
 AWAITED = """async title => {
   const registration = await navigator.serviceWorker.getRegistration()
-  for (;;) {
+  for (const until = Date.now() + 15_000; Date.now() < until;) {
     const shown = await registration.getNotifications()
     if (shown.some((each) => each.title === title)) return Date.now()
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
+  throw new Error(`not shown within 15 s: ${title}`)
 }"""
 # What a person sees who goes by keyboard: where the focus is, whether it is marked and not covered.
 FOCUS = """() => {
@@ -70,6 +71,7 @@ async def test_j12_a_follower_is_told_and_the_second_change_replaces_the_first(
             language = page.get_by_role("combobox", name="Language")
             await language.select_option("es", timeout=PATIENCE)
             await expect(page.locator("html")).to_have_attribute("lang", "es")
+            await expect(page.locator('[data-state="saved"]')).to_be_visible(timeout=PATIENCE)
             for number, gate in enumerate(("22", "23"), start=1):
                 await set_gate(pool, 1, gate)
                 await finish_held(pool)

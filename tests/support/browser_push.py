@@ -92,6 +92,8 @@ async def play_google(watched: WatchedPage) -> list[str]:
 
 async def worker_of(page: Page) -> tuple[CDPSession, str]:
     """The debugging session of a page and the id of its worker's registration."""
+    # Chromium drops a push for a worker that is not active yet.
+    await page.evaluate("() => navigator.serviceWorker.ready.then(() => undefined)")
     session = await page.context.new_cdp_session(page)
     found: list[str] = []
     session.on(

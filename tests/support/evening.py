@@ -66,9 +66,11 @@ class Evening:
                 anchored = time.monotonic()
                 await self.pool.execute(QUERIES["keep_time"])
             await asyncio.sleep(0.02)
-        await self.pool.execute(QUERIES["start_replay"], ENDS, 0.001)
+        await self.pool.execute(STAND_STILL)
 
 
+# Never back to ENDS: what was enqueued since would wait for a time that does not come.
+STAND_STILL = "SELECT start_replay(board_now() + interval '1 minute', 0.001)"
 TOMORROW = """INSERT INTO flight_leg (airline, flight_no, origin_date, dep_airport, arr_airport,
     std, sta, dep_gate)
   SELECT 'B6', 9000 + n, '2013-03-09', 'JFK', 'MCO', '2013-03-09T17:00Z', '2013-03-09T20:00Z', '18'

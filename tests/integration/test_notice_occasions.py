@@ -98,13 +98,13 @@ async def test_a_late_aircraft_is_told_of_the_next_leg_that_it_flies(
     inbound, own = await rotation(pool)
     evening = await pool.fetchval("SELECT max(leg_id) FROM flight_leg")
     await pool.execute(
-        "UPDATE flight_leg SET registration = 'N612JB', std = std + interval '30 min',"
-        " sta = sta + interval '30 min' WHERE leg_id = $1", evening
+        "UPDATE flight_leg SET registration = 'N612JB', std = std + interval '60 min',"
+        " sta = sta + interval '60 min' WHERE leg_id = $1", evening
     )  # fmt: skip
     for leg_id in (evening, own):
         await add_person(pool, leg_id, f"ok-phone-{leg_id}")
     async with running(notifier):
-        await pool.execute(LATE.format(60, inbound))
+        await pool.execute(LATE.format(120, inbound))
         await end_holds(pool)
         await finish(pool)
     late = [target.target for target, notice in sender.sent if "inbound_late" in notice.kinds]

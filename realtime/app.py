@@ -74,6 +74,11 @@ def node_readings(node: Node, sockets: Sockets) -> Readings:
                 lambda: node.hub.published,
             ),
             (
+                "conflated_total",
+                "Frames that a newer one of the same leg replaced before a slow client took them.",
+                lambda: node.hub.conflated,
+            ),
+            (
                 "log_seq",
                 "Position in the change log.",
                 lambda: node.hub.state.seq if node.hub.state is not None else 0,

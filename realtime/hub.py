@@ -52,8 +52,9 @@ class Sink(Protocol):
         """Queue a frame that nothing replaces."""
         ...
 
-    def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> None:
-        """Queue frames of one seq; a waiting frame of the same slot is replaced."""
+    def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> int:
+        """Queue frames of one seq; while the client is slow they replace those that wait for the
+        same slot: how many."""
         ...
 
     def forget(self, channel: str) -> None:
@@ -80,7 +81,7 @@ class Hub:
         self.status_of = status_of
         self.state: LogState | None = None
         self.sinks: dict[str, set[Sink]] = {}
-        self.published = 0
+        self.published = self.conflated = 0
 
     @property
     def epoch(self) -> str:
@@ -175,7 +176,7 @@ class Hub:
                 if frames is None:
                     frames = sink.encode(self.epoch, channel, publications)
                     encoded[sink.encode] = frames
-                sink.publish(frames)
+                self.conflated += sink.publish(frames)
 
 
 def flight_result(state: LogState, channel: Channel, request: Subscribe) -> dict[str, Any]:

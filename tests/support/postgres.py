@@ -51,10 +51,14 @@ class PostgresServer:
 
     def kill(self) -> None:
         """SIGKILL to the postmaster: everybody's session ends, nothing is written down."""
-        os.kill(self._server.pid, signal.SIGKILL)
+        self.send(signal.SIGKILL)
+
+    def send(self, signum: signal.Signals) -> None:
+        """Any signal to the postmaster."""
+        os.kill(self._server.pid, signum)
 
     async def revive(self) -> None:
-        """Start it again after a kill; it recovers what was committed. Its address is a new one."""
+        """Start it again after it ended; it recovers commits. Its address is a new one."""
         await self._server.wait()
         await self._server.stop()
         await self._server.start()

@@ -29,10 +29,11 @@ RESET = struct.pack("ii", 1, 0)
 
 class FaultProxy:
     """Listens on a free port; `target` may change, for connections to come. `latency` in seconds
-    each way, `bandwidth` in bytes a second of one way."""
+    each way, `bandwidth` in bytes a second of one way; `buffer` bytes wait at each end."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, *, buffer: int = BUFFER) -> None:
         self.target = target
+        self.buffer = buffer
         self.port = free_port()
         self.latency = 0.0
         self.bandwidth: float | None = None
@@ -118,8 +119,8 @@ class FaultProxy:
     def _open(self) -> None:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.buffer)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.buffer)
         listener.bind((HOST, self.port))
         listener.listen(1024)
         listener.setblocking(False)
@@ -136,7 +137,7 @@ class FaultProxy:
             task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, near: socket.socket) -> None:
-        far = _socket_for(self.target)
+        far = _socket_for(self.target, self.buffer)
         link = Link(self, near, far)
         self._links.add(link)
         try:
@@ -248,11 +249,11 @@ class Link:
         return CHUNK if not bandwidth else max(1, min(CHUNK, int(bandwidth / SLICES)))
 
 
-def _socket_for(target: Target) -> socket.socket:
+def _socket_for(target: Target, buffer: int) -> socket.socket:
     made = socket.socket(socket.AF_UNIX if isinstance(target, Path) else socket.AF_INET)
     made.setblocking(False)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
     if not isinstance(target, Path):
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return made
@@ -269,9 +270,9 @@ def proxied_database(dsn: str) -> FaultProxy:
     return FaultProxy(postgres_socket(dsn))
 
 
-def proxied_url(url: str) -> FaultProxy:
+def proxied_url(url: str, *, buffer: int = BUFFER) -> FaultProxy:
     """To whoever listens at this URL."""
     parts = urlsplit(url)
     assert parts.hostname
     assert parts.port
-    return FaultProxy((parts.hostname, parts.port))
+    return FaultProxy((parts.hostname, parts.port), buffer=buffer)

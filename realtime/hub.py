@@ -1,6 +1,7 @@
 """Channels and their subscribers; every publication is encoded once a wire format."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Raw
@@ -52,9 +53,9 @@ class Sink(Protocol):
         """Queue a frame that nothing replaces."""
         ...
 
-    def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> int:
-        """Queue frames of one seq; while the client is slow they replace those that wait for the
-        same slot: how many."""
+    def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> None:
+        """Queue frames of one seq; while the client is slow they replace what waits for the same
+        slot."""
         ...
 
     def forget(self, channel: str) -> None:
@@ -81,7 +82,8 @@ class Hub:
         self.status_of = status_of
         self.state: LogState | None = None
         self.sinks: dict[str, set[Sink]] = {}
-        self.published = self.conflated = 0
+        self.published = 0
+        self.joins: Counter[tuple[str, str]] = Counter()
 
     @property
     def epoch(self) -> str:
@@ -143,6 +145,7 @@ class Hub:
                 result = board_result(self.state, channel, request)
             else:
                 result = flight_result(self.state, channel, request)
+        self.joins[channel.kind, outcome_of(result)] += 1
         self.sinks.setdefault(channel.name, set()).add(sink)
         return result
 
@@ -176,7 +179,14 @@ class Hub:
                 if frames is None:
                     frames = sink.encode(self.epoch, channel, publications)
                     encoded[sink.encode] = frames
-                self.conflated += sink.publish(frames)
+                sink.publish(frames)
+
+
+def outcome_of(result: Mapping[str, Any]) -> str:
+    """What a subscriber got: what it had missed, everything instead of that, or everything."""
+    if result.get("recovered"):
+        return "recovered"
+    return "unrecovered" if result.get("was_recovering") else "snapshot"
 
 
 def flight_result(state: LogState, channel: Channel, request: Subscribe) -> dict[str, Any]:

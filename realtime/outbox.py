@@ -1,8 +1,11 @@
 """What waits for one connection: frames in order; for a slow one only the newest of each slot."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from realtime.errors import DisconnectCode
 from realtime.hub import Encode, Slot, json_frames
@@ -13,8 +16,27 @@ STATE_INVALIDATED = (2502, "state invalidated")
 MOVED = (2000, "moved")  # below 2500 for good: who subscribed again would hear the same again
 
 
+class Traffic(Struct):
+    """What the connections of a node have carried; `conflated` frames gave way to newer ones.
+
+    `closes` are by code, or "left" when the client went; `refused` by the code of the error.
+    """
+
+    frames: int = 0
+    bytes: int = 0
+    conflated: int = 0
+    closes: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def closed(self, ended: DisconnectCode | None) -> None:
+        """A connection is over."""
+        self.closes["left" if ended is None else str(ended.code)] += 1
+
+
 class Session(Protocol):
     """A connected client as the keepalive sees it."""
+
+    transport: str
 
     def tick(self, now: float) -> DisconnectCode | None:
         """Send a ping when one is due; the code to close with when the client's time is over."""
@@ -32,9 +54,13 @@ class Outbox:
     """
 
     def __init__(
-        self, encode: Encode = json_frames, join: Callable[[list[bytes]], bytes] = join
+        self,
+        encode: Encode = json_frames,
+        join: Callable[[list[bytes]], bytes] = join,
+        traffic: Traffic | None = None,
     ) -> None:
         self.encode = encode
+        self.traffic = Traffic() if traffic is None else traffic
         self._join = join
         self._waiting: dict[Place, bytes] = {}
         self._number = 0
@@ -55,18 +81,16 @@ class Outbox:
             self._drained.clear()
         self._filled.set()
 
-    def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> int:
-        replaced = 0
+    def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> None:
         for (channel, key), frame in frames:
             if self._in_hand:
                 place = channel, key, 0
-                replaced += self._waiting.pop(place, None) is not None
+                self.traffic.conflated += self._waiting.pop(place, None) is not None
             else:
                 self._number += 1
                 place = channel, key, self._number
             self._waiting[place] = frame
         self._filled.set()
-        return replaced
 
     def forget(self, channel: str) -> None:
         for place in [place for place in self._waiting if place[0] == channel]:
@@ -92,7 +116,10 @@ class Outbox:
         self._waiting.clear()
         self._in_hand = True
         self._drained.set()
-        return self._join(frames)
+        body = self._join(frames)
+        self.traffic.frames += len(frames)
+        self.traffic.bytes += len(body)
+        return body
 
     async def drained(self) -> None:
         """Wait while a client asks faster than it reads."""

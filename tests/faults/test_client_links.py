@@ -96,7 +96,7 @@ async def test_a_bad_link_costs_nobody_else_anything(
         ledger = await verdict(pool, writers, [slow], slow=True, within=30)
         normal = await lags(pool, writers, steady, began, harmed)
         during = await lags(pool, writers, steady, harmed, over)
-        declared = node.node.hub.conflated
+        declared = node.process.sockets.shared.traffic.conflated
     assert steady.connects == 1
     print(
         f"F9: normal {lag_line(normal)}; beside them {lag_line(during)}; the dead were left after"

@@ -7,12 +7,10 @@ board, the newest rows.
 """
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-import httpx2
 from msgspec import Struct, field
 
 How = Literal["conflated", "resynchronised", "lost"]
@@ -112,12 +110,3 @@ async def committed_versions(database: Any, keys: Sequence[str]) -> Mapping[str,
         list(keys),
     )
     return {row["key"]: row["version"] for row in rows}
-
-
-async def reading(http: str, name: str) -> float:
-    """What a process counts: `gatecast_<name>` of its /metrics."""
-    async with httpx2.AsyncClient(trust_env=False, timeout=10) as client:
-        text = (await client.get(f"{http}/metrics")).text
-    found = re.search(rf"^gatecast_{name} (\S+)$", text, re.MULTILINE)
-    assert found, f"{http} does not count {name}"
-    return float(found[1])

@@ -59,25 +59,26 @@ class FeedAnswer(Struct, frozen=True):
 
 async def put_legs(api: Api, request: Request) -> Response:
     """Apply what the feed says; a leg's fault never refuses its neighbours."""
-    feed, feed_id = await _feed_of(api, request)
+    feed, feed_id = await feed_of(api, request)
     body = await read_body(request, FeedBody, FEED_BODY_LIMIT)
     if body.feed not in (None, feed):
         raise Problem(422, f"The body speaks for another feed than {feed}.", slug="other-feed")
     if body.message_id is not None:
-        kept = await _kept(api, feed_id, body.message_id)
+        kept = await kept_answer(api, feed_id, body.message_id)
         if kept is not None:
             return _answer(kept)
     try:
         results = await _apply(api, feed, body)
     except UnknownFeed:
-        raise _unknown_feed(feed) from None
+        raise unknown_feed(feed) from None
     answer = msgspec.json.encode(FeedAnswer(results))
     if body.message_id is not None:
-        answer = await _keep(api, feed_id, body.message_id, results, answer)
+        answer = await keep_answer(api, feed_id, body.message_id, results, answer)
     return _answer(answer)
 
 
-async def _feed_of(api: Api, request: Request) -> tuple[str, int]:
+async def feed_of(api: Api, request: Request) -> tuple[str, int]:
+    """The feed that the path names and the key speaks for."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     wanted = request.path_params["feed"].replace("\0", "")
     async with api.sessions() as session:
@@ -90,7 +91,7 @@ async def _feed_of(api: Api, request: Request) -> tuple[str, int]:
             headers={"WWW-Authenticate": 'Bearer realm="gatecast feeds"'},
         )
     if feed_id is None:
-        raise _unknown_feed(wanted)
+        raise unknown_feed(wanted)
     if own != wanted:
         raise Problem(403, f"This key does not speak for {wanted}.", slug="other-feed")
     return wanted, feed_id
@@ -114,13 +115,14 @@ def _read(raw: Raw) -> Patch | Result:
     return msgspec.structs.replace(leg, set={**leg.set, **hidden})
 
 
-async def _kept(api: Api, feed_id: int, message_id: str) -> bytes | None:
+async def kept_answer(api: Api, feed_id: int, message_id: str) -> bytes | None:
+    """What a body of this name was answered before."""
     async with api.sessions() as session:
         kept = await session.get(FeedMessage, (feed_id, message_id))
     return kept.answer if kept is not None else None
 
 
-async def _keep(
+async def keep_answer(
     api: Api, feed_id: int, message_id: str, results: list[Result], answer: bytes
 ) -> bytes:
     """Of two at the same time both are answered as the first."""
@@ -138,5 +140,6 @@ def _answer(body: bytes) -> Response:
     return Response(body, 200, PRIVATE, "application/json")
 
 
-def _unknown_feed(feed: str) -> Problem:
+def unknown_feed(feed: str) -> Problem:
+    """Also for a feed that may not speak any more."""
     return Problem(404, f"There is no feed {feed}, or it is switched off.", slug="unknown-feed")

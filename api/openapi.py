@@ -83,6 +83,9 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.body is not None:
         content = {"application/json": {"schema": _reference(operation.body)}}
         described["requestBody"] = {"required": not operation.body_optional, "content": content}
+    if operation.body_media:
+        content = {operation.body_media: {"schema": {"type": "string"}}}
+        described["requestBody"] = {"required": True, "content": content}
     if operation.signed_in:
         described["security"] = [{"credential": []}]
     if operation.keyed:
@@ -125,17 +128,17 @@ def _responses(operation: Operation) -> dict[str, Any]:
         if kind is not None:
             content = {operation.media_type: {"schema": _reference(kind)}}
             responses[str(status)]["content"] = content
+    problem = {"application/problem+json": {"schema": _reference(ProblemDetails)}}
+    own = {operation.body_media: {"schema": {"type": "string"}}} if operation.body_media else None
     for status in sorted({*operation.errors, *_implied(operation), *ALWAYS}):
-        responses[str(status)] = {
-            "description": HTTPStatus(status).phrase,
-            "content": {"application/problem+json": {"schema": _reference(ProblemDetails)}},
-        }
+        content = problem if own is None or status in ALWAYS else own
+        responses[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}
     return responses
 
 
 def _implied(operation: Operation) -> Iterable[int]:
     """Errors that follow from what the operation takes."""
-    if operation.body is not None:
+    if operation.body is not None or operation.body_media:
         yield from (400, 413, 415, 422)
     if operation.query is not None:
         yield 400

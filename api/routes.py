@@ -15,6 +15,7 @@ from api.docs import HEADERS as DOCS_HEADERS
 from api.docs import page as docs_page
 from api.endpoint import Api, Operation
 from api.feeds import FeedAnswer, FeedLegs, put_legs
+from api.feeds_aidx import put_aidx
 from api.flights import list_flights, read_flight
 from api.history import read_history
 from api.openapi import document
@@ -88,6 +89,12 @@ OPERATIONS: tuple[Operation, ...] = (
         method="POST", path="/api/feeds/{feed}/legs", call=put_legs, keyed=True, body=FeedLegs,
         summary="What a feed says of legs; one result each", answers={200: FeedAnswer},
         errors=(403, 404),
+    ),
+    Operation(
+        method="POST", path="/api/feeds/{feed}/aidx", call=put_aidx, keyed=True,
+        body_media="application/xml", media_type="application/xml",
+        summary="An IATA AIDX flight leg message, bare or in SOAP; answered by FlightLegRS",
+        answers={200: str}, errors=(403, 404),
     ),
     *ACCOUNT_OPERATIONS,
     Operation(

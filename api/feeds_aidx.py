@@ -3,7 +3,6 @@
 import hashlib
 from datetime import UTC, datetime
 
-import structlog
 from sqlalchemy import func, select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -11,25 +10,19 @@ from starlette.responses import Response
 
 from api.aidx_answer import MEDIA_TYPES, Remark, failure, fault_status, success
 from api.auth import PRIVATE
-from api.endpoint import Api, read_limited
+from api.endpoint import Api, read_raw
 from api.feed_aidx import SOAP_11, SOAP_12, AidxRefused, Message, read_message
-from api.feeds import (
-    FEED_BODY_LIMIT,
-    feed_of,
-    keep_answer,
-    kept_answer,
-    unknown_feed,
-)  # fmt: skip
+from api.feed_bodies import BODY_LIMIT
+from api.feed_messages import feed_of, keep, kept, outcome_of, unknown_feed
 from api.ingest import Result, UnknownFeed
+from api.intake import Intake
 from api.models import Feed
 from api.problems import Problem
 from api.xml_parts import XmlRefused
 
-MEDIA = frozenset({"application/xml", "text/xml", "application/soap+xml"})
+MEDIA = ("application/xml", "text/xml", "application/soap+xml")
 ENCODINGS = frozenset({"utf-8", "utf-16", "us-ascii", "iso-8859-1"})
 SMALL = 64 * 1024  # read on the event loop; what is larger in a thread
-
-log = structlog.get_logger("api")
 
 
 async def put_aidx(api: Api, request: Request) -> Response:
@@ -38,7 +31,7 @@ async def put_aidx(api: Api, request: Request) -> Response:
     try:
         feed, feed_id = await feed_of(api, request)
         encoding = _encoding(request)
-        body = await read_limited(request, FEED_BODY_LIMIT)
+        body = await read_raw(request, BODY_LIMIT)
         return await _take(api, feed, feed_id, body, encoding)
     except AidxRefused as refused:
         message = refused.message
@@ -69,24 +62,23 @@ async def _take(api: Api, feed: str, feed_id: int, body: bytes, encoding: str | 
         raise AidxRefused("test_message", text, message)
     # Some name all of their messages alike: only the same bytes are the same message.
     name = f"aidx:{message.transaction or ''}"[:120] + f":{hashlib.sha256(body).hexdigest()}"
-    kept = await kept_answer(api, feed_id, name)
-    if kept is None:
+    answer = await kept(api.sessions, feed_id, name)
+    if answer is None:
         results = await _apply(api, feed, message)
         answer = success(message.attributes, message.soap, _warnings(message, results), now)
-        kept = await keep_answer(api, feed_id, name, results, answer)
-    return _response(kept, 200, message.soap)
+        answer = await keep(api.sessions, feed_id, name, outcome_of(results), answer)
+    return _response(answer, 200, message.soap)
 
 
 async def _apply(api: Api, feed: str, message: Message) -> list[Result]:
     reading = message.reading
-    if reading.unknown:
-        log.info("unknown codes", feed=feed, codes=dict(sorted(reading.unknown.items())[:20]))
     try:
         if not reading.patches and not message.warnings:
             await api.ingest.heartbeat(feed)
         applied = await api.ingest.apply(feed, reading.patches)
     except UnknownFeed:
         raise unknown_feed(feed) from None
+    await Intake(api.sessions, api.ingest).note(feed, reading.complaints, reading.unknown)
     taken = dict(zip(reading.records, applied, strict=True))
     lost = {
         complaint.record: Result("", "refused", None, complaint.code, complaint.field,
@@ -127,7 +119,7 @@ def _encoding(request: Request) -> str | None:
     """What the content type says; None leaves it to the XML declaration."""
     media, _, rest = request.headers.get("content-type", "").partition(";")
     if media.strip().lower() not in MEDIA:
-        raise Problem(415, f"The body must be one of {', '.join(sorted(MEDIA))}.")
+        raise Problem(415, f"The body must be one of {', '.join(MEDIA)}.")
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise Problem(415, "The body must not be compressed.")
     name, _, value = rest.partition("=")

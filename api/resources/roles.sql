@@ -34,6 +34,7 @@ GRANT EXECUTE ON FUNCTION wall_now(), board_now(), utc(timestamptz), public_stat
 GRANT SELECT ON api_key, feed_authority, code_share, leg_alias, leg_change, change_log, log_reader
   TO gatecast_api;
 GRANT SELECT, UPDATE ON feed TO gatecast_api;
+GRANT SELECT, INSERT, UPDATE, DELETE ON feed_unknown TO gatecast_api;
 GRANT INSERT, UPDATE ON airport, airline TO gatecast_api, gatecast_replay;
 GRANT SELECT, INSERT, UPDATE ON flight_leg, leg_statement TO gatecast_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON feed_message, account, account_credential, account_link,

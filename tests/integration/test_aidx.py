@@ -264,3 +264,12 @@ async def test_a_picture_that_cannot_be_had_clears_nothing(world: Aidx) -> None:
     assert (await world.post(in_soap(none), media="text/xml")).status_code == 200
     assert (await world.state())["key"] == KEY
     assert await world.rows("SELECT last_seen_at FROM feed WHERE code = 'osl'") == [(None,)]
+
+
+async def test_codes_that_nobody_understands_are_counted(world: Aidx) -> None:
+    strange = time("CMA", "CAL", clock(0))
+    await world.say(leg(planned() + strange), leg(strange, identifier(number="0")))
+    rows = await world.rows("SELECT word, times FROM feed_unknown")
+    assert rows == [("OperationTime CMA CAL", 1)]
+    rows = await world.rows("SELECT legs_refused, last_complaint FROM feed WHERE code = 'osl'")
+    assert rows == [(1, "bad_key: must be a number of up to four digits")]

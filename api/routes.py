@@ -39,6 +39,7 @@ from api.schemas import (
     LegStates,
     QrQuery,
 )
+from api.sources import LegSources, read_sources
 
 
 async def openapi(api: Api, request: Request) -> Response:
@@ -80,6 +81,11 @@ OPERATIONS: tuple[Operation, ...] = (
         method="GET", path="/api/flights/{leg_key}/history", call=read_history, query=HistoryQuery,
         summary="What changed in one leg, newest first",
         answers={200: LegHistory, 304: None, 308: None}, errors=(400, 404),
+    ),
+    Operation(
+        method="GET", path="/api/flights/{leg_key}/sources", call=read_sources,
+        summary="Whose word each value of one leg is, and what others say",
+        answers={200: LegSources, 304: None, 308: None}, errors=(400, 404),
     ),
     Operation(
         method="GET", path="/api/airports", call=list_airports, query=AirportsQuery,

@@ -192,7 +192,8 @@ async def measure_memory(api: Gatecast, key: str) -> Memory:
     spent = monotonic() - began
     assert answer.status_code == 200, answer.text
     assert b"Warning" not in answer.content
-    return Memory(*rounded(len(body) / MEBIBYTE), len(padded), before, peak(api), round(spent, 2))
+    size = round(len(body) / MEBIBYTE, 1)
+    return Memory(size, len(padded), before, peak(api), round(spent, 2))
 
 
 def peak(api: Gatecast) -> float:
@@ -254,8 +255,8 @@ def table(report: IngestReport) -> str:
     memory = report.memory
     lines += [
         "",
-        f"A message of {memory.body} MiB with {memory.legs} legs: {memory.seconds} s; peak of resident"
-        f" memory {memory.before} MiB before, {memory.after} MiB after.",
+        f"A message of {memory.body} MiB with {memory.legs} legs: {memory.seconds} s; peak of"
+        f" resident memory {memory.before} MiB before, {memory.after} MiB after.",
         f"Load average {report.load_average[0]} → {report.load_average[1]}.",
     ]
     return "\n".join(lines)

@@ -428,8 +428,9 @@ RETURNING d.account_id, d.leg_id, d.version
 -- name: load_claimed
 -- $1 worker: what it has claimed, newest first within a leg, with all that decides: the leg, the
 -- clock, the feed of the change, the follower with what rang in the last 20 minutes or is said once,
--- the devices, the version that a screen of the account has shown, the legs that bear on this one;
--- and the wall clock, and how many seconds of the lease are left. The state of a leg is built once.
+-- the devices and whether alerts are off on another, the version that a screen of the account has
+-- shown, the legs that bear on this one; and the wall clock, and how many seconds of the lease are
+-- left. The state of a leg is built once.
 WITH legs AS MATERIALIZED (
   SELECT l.leg_id, public_state(l) AS state FROM flight_leg l
   WHERE l.leg_id IN (SELECT leg_id FROM delivery WHERE state = 'claimed' AND worker = $1))
@@ -457,7 +458,9 @@ SELECT d.account_id, d.leg_id, d.version, d.seq, d.kinds, d.urgent, d.held_until
        OR n.said && '{inbound_late,connection_risk,check_in_closing}')) AS rung,
   (SELECT coalesce(jsonb_agg(jsonb_build_object('device_id', v.device_id, 'platform', v.platform,
      'kind', v.kind, 'target', v.target) ORDER BY v.created_at), '[]')
-   FROM device v WHERE v.account_id = d.account_id AND v.dead_at IS NULL) AS targets
+   FROM device v WHERE v.account_id = d.account_id AND v.dead_at IS NULL AND v.alerts) AS targets,
+  EXISTS (SELECT FROM device v WHERE v.account_id = d.account_id AND v.dead_at IS NULL
+    AND NOT v.alerts) AS muted
 FROM delivery d JOIN flight_leg l USING (leg_id) JOIN legs p USING (leg_id)
 JOIN account a USING (account_id) CROSS JOIN clock c
 LEFT JOIN follow f USING (account_id, leg_id)
@@ -583,7 +586,9 @@ SELECT n.notice_id::text, n.created_at, a.preferences, board_now() AS board_at, 
   extract(epoch FROM n.expires_at - wall_now())::float8 AS left,
   (SELECT coalesce(jsonb_agg(jsonb_build_object('device_id', v.device_id, 'platform', v.platform,
      'kind', v.kind, 'target', v.target) ORDER BY v.created_at), '[]')
-   FROM device v WHERE v.account_id = n.account_id AND v.dead_at IS NULL) AS targets
+   FROM device v WHERE v.account_id = n.account_id AND v.dead_at IS NULL AND v.alerts) AS targets,
+  EXISTS (SELECT FROM device v WHERE v.account_id = n.account_id AND v.dead_at IS NULL
+    AND NOT v.alerts) AS muted
 FROM test_notice n JOIN account a USING (account_id) CROSS JOIN clock c
 WHERE n.state = 'claimed' AND n.worker = $1 ORDER BY n.created_at
 
@@ -602,3 +607,38 @@ WITH old AS (
   LIMIT $2 FOR UPDATE SKIP LOCKED),
 gone AS (DELETE FROM test_notice n USING old o WHERE n.notice_id = o.notice_id RETURNING 1)
 SELECT count(*) FROM gone
+
+-- metrics: each row is a name, its labels, a value
+
+-- name: measure_log
+SELECT 'log_end_seq' AS name, '{}'::text[] AS labels, last_seq::float8 AS value FROM relay_state
+
+-- name: measure_readers
+SELECT 'reader_lag_rows' AS name, ARRAY[l.name] AS labels,
+  greatest(0, r.last_seq - l.seq)::float8 AS value FROM log_reader l, relay_state r
+UNION ALL SELECT 'outbox_rows', '{}', count(*) FROM unsequenced()
+
+-- name: measure_deliveries
+WITH due AS (
+  SELECT due_at FROM delivery WHERE state = 'pending' AND due_at <= (SELECT wall_now()) LIMIT 100000)
+SELECT 'deliveries_due' AS name, '{}'::text[] AS labels, count(*)::float8 AS value FROM due
+UNION ALL SELECT 'delivery_due_age_seconds', '{}',
+  coalesce(extract(epoch FROM wall_now() - min(due_at)), 0)::float8 FROM due
+UNION ALL SELECT 'deliveries_leased', '{}', count(*) FROM delivery WHERE state = 'claimed'
+
+-- name: measure_upkeep
+SELECT 'clock_row_age_seconds' AS name, '{}'::text[] AS labels,
+  extract(epoch FROM wall_now() - wall_at)::float8 AS value
+FROM (SELECT wall_at FROM change_log WHERE kind = 'clock' ORDER BY seq DESC LIMIT 1) newest
+UNION ALL SELECT 'log_partitions', ARRAY[of_table], count(*) FROM log_partition GROUP BY of_table
+UNION ALL SELECT 'log_room_rows', ARRAY[of_table],
+  max(upper_end) - CASE of_table WHEN 'change_log' THEN max(last_seq) ELSE max(max_id) END
+  FROM log_partition, relay_state GROUP BY of_table
+UNION ALL SELECT 'feed_silence_seconds', ARRAY[code],
+  extract(epoch FROM wall_now() - last_seen_at)::float8
+  FROM feed WHERE enabled AND max_silence IS NOT NULL AND last_seen_at IS NOT NULL
+UNION ALL SELECT 'feed_state', ARRAY[code, state], (state = CASE
+    WHEN last_seen_at IS NULL OR wall_now() - last_seen_at > 3 * max_silence THEN 'dead'
+    WHEN wall_now() - last_seen_at > max_silence THEN 'late' ELSE 'fresh' END)::int
+  FROM feed CROSS JOIN unnest('{fresh,late,dead}'::text[]) AS state
+  WHERE enabled AND max_silence IS NOT NULL

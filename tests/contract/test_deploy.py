@@ -99,7 +99,7 @@ def accepted_by_nginx(folder: Path, **values: str) -> None:
     """The real nginx reads the template with these values."""
     values |= {"PROXY_FOLDER": str(folder), "PROXY_LISTEN": f"127.0.0.1:{free_port()}"}
     configuration = render_proxy(**values)
-    assert "PROXY_" not in configuration
+    assert "${" not in configuration
     (folder / "nginx.conf").write_text(configuration, "utf-8")
     command = [*nginx_command(folder), "-t"]
     found = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -108,7 +108,7 @@ def accepted_by_nginx(folder: Path, **values: str) -> None:
 
 def test_nginx_understands_the_proxy_of_the_stack(tmp_path: Path) -> None:
     nodes = "server 127.0.0.1:1; server 127.0.0.1:2;"
-    accepted_by_nginx(tmp_path, PROXY_REALTIME=nodes, PROXY_API="server 127.0.0.1:3;")
+    accepted_by_nginx(tmp_path, PROXY_TLS="", PROXY_REALTIME=nodes, PROXY_API="server 127.0.0.1:3;")
 
 
 def test_nginx_understands_the_proxy_of_compose(services: dict[str, Any], tmp_path: Path) -> None:

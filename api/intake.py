@@ -84,7 +84,7 @@ class Intake:
         try:
             return await asyncio.to_thread(format.parse, body, now, reference, manner)
         except BodyRefused as refused:
-            await self._note(feed, [Complaint(code="bad_body", text=str(refused))], {})
+            await self.note(feed, [Complaint(code="bad_body", text=str(refused))], {})
             raise
 
     async def apply(self, feed: str, reading: Reading) -> BodyAnswer:
@@ -103,7 +103,7 @@ class Intake:
             else:
                 lost.append(msgspec.structs.replace(leg, record=record))
         complaints = [*reading.complaints, *lost]
-        await self._note(feed, complaints, reading.unknown)
+        await self.note(feed, complaints, reading.unknown)
         return BodyAnswer(results, records, complaints, reading.unknown)
 
     async def _feed_id(self, feed: str) -> int:
@@ -114,7 +114,7 @@ class Intake:
             raise UnknownFeed(f"feed {feed!r} is not registered or not enabled")
         return feed_id
 
-    async def _note(self, feed: str, complaints: list[Complaint], unknown: dict[str, int]) -> None:
+    async def note(self, feed: str, complaints: list[Complaint], unknown: dict[str, int]) -> None:
         """What an operator wants to see of the feed, bounded."""
         if not complaints and not unknown:
             return

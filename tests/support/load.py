@@ -78,13 +78,16 @@ class Writers:
 class Watcher:
     """Follows flights and a board over any of several nodes; comes back and recovers by offset."""
 
-    def __init__(self, urls: Sequence[str], keys: Sequence[str], board: str) -> None:
+    def __init__(
+        self, urls: Sequence[str], keys: Sequence[str], board: str, **options: Any
+    ) -> None:
+        """`options` are those of the WebSocket, a TLS context for one."""
         self.urls = urls
         self.keys = list(keys)
+        self.options: dict[str, Any] = {"open_timeout": 2, "close_timeout": 0.2, **options}
         self.channels = [f"flight:{key}" for key in keys]
         self.board = board
         self.shown = Shown()
-        self.options: dict[str, Any] = {"open_timeout": 2, "close_timeout": 0.2}
         self.positions: dict[str, tuple[str, int]] = {}
         self.versions: dict[str, int] = {}
         self.rows: dict[str, dict[str, Any]] = {}

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import asyncpg
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.app import node_application, rest_application
@@ -25,22 +26,25 @@ from api.reweighing import Reweighing
 from api.serving import Process
 from api.uncertainty import Uncertainty
 from api.upkeep import Turn, Upkeep
+from api.workers import Briefing, Tether, Workers
 from realtime.account_watch import AccountWatch
 from realtime.app import (
     Readiness,
+    answering,
     node_readings,
     node_routes,
     notifier_readings,
     operations_routes,
 )
-from realtime.bus_log import LogBus
+from realtime.bus_log import IDLE, LogBus
 from realtime.bus_rabbitmq import RabbitBus
 from realtime.change_log import ChangeLog
 from realtime.client import Shared
 from realtime.database import open_pool
-from realtime.metrics import Readings
+from realtime.metrics import Reading, Readings
 from realtime.node import Node
 from realtime.notifier import Notifier
+from realtime.peers import Line, Whole
 from realtime.receipts import Receipts
 from realtime.relay import Relay
 from realtime.sender import SEND_SHARE, Sender
@@ -50,10 +54,14 @@ from realtime.tokens import Tokens
 from realtime.transport_websocket import Sockets
 from realtime.worker import Part
 
+CONNECTIONS = 16  # of one process at most
+GIVEN_BACK_WITHIN = 1.0  # sessions of tasks that were cancelled
+POLL_WITH_BELL = 0.25  # a worker is told when the log has grown
 
-def bus_of(settings: Settings, log: ChangeLog) -> LogBus | RabbitBus:
-    """RabbitMQ where there is one, else the change log itself."""
-    return RabbitBus(settings.amqp_url, log) if settings.amqp_url else LogBus(log)
+
+def bus_of(settings: Settings, log: ChangeLog, poll: float = IDLE) -> LogBus | RabbitBus:
+    """RabbitMQ where there is one, else the change log itself, asked each `poll` s when idle."""
+    return RabbitBus(settings.amqp_url, log) if settings.amqp_url else LogBus(log, poll)
 
 
 def relay_of(
@@ -102,6 +110,9 @@ async def pool_of(dsn: str, size: int = 8) -> AsyncIterator["asyncpg.Pool[asyncp
     try:
         yield pool
     finally:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GIVEN_BACK_WITHIN):
+                await pool.close()
         pool.terminate()
 
 
@@ -120,13 +131,14 @@ async def engine_of(dsn: str) -> AsyncIterator[AsyncEngine]:
 
 @contextlib.asynccontextmanager
 async def database_of(
-    settings: Settings,
+    settings: Settings, processes: int = 1
 ) -> AsyncIterator[tuple[str, list[tuple[str, Part]], Callable[[], None]]]:
     """Address of the database, who watches over the embedded one, and what does away with it."""
     if settings.database_url:
         yield settings.database_url, [], lambda: None
         return
-    postgres = EmbeddedPostgres(data_folder(settings) / "postgres")
+    connections = {"max_connections": str(max(100, CONNECTIONS * (processes + 2)))}
+    postgres = EmbeddedPostgres(data_folder(settings) / "postgres", settings=connections)
     await postgres.start()
     try:
         with announced(data_folder(settings) / DSN_FILE, postgres.dsn):
@@ -158,24 +170,24 @@ def announced(file: Path, address: str) -> Iterator[None]:
         file.unlink(missing_ok=True)
 
 
-async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket) -> bool:
-    """Everything in one process, on the embedded PostgreSQL unless a database is named.
+async def serve_all(settings: Settings, plan: Plan | None, bound: Sequence[socket.socket]) -> bool:
+    """Everything, on the embedded PostgreSQL unless a database is named.
 
+    In one process; or, given several sockets, with a worker for each that takes clients and REST.
     True: the replay came to its end and wants to start over, on a database of its own again.
     """
     again = plan is not None and not plan.once and not settings.database_url
     end: ReplayEnd | None = None
     async with contextlib.AsyncExitStack() as stack:
-        dsn, parts, discard = await stack.enter_async_context(database_of(settings))
+        dsn, parts, discard = await stack.enter_async_context(database_of(settings, len(bound)))
         await create_schema(dsn)
         pool = await stack.enter_async_context(pool_of(dsn, 12))
         engine = await stack.enter_async_context(engine_of(dsn))
         sender = await stack.enter_async_context(sender_of(settings))
         log = ChangeLog(pool)
         bus = bus_of(settings, log)
-        relay, node = relay_of(pool, log, bus), Node(pool, bus, settings, served_build())
-        notifier = Notifier(pool, bus, sender, settings)
-        parts += [("relay", relay), ("node", node), ("notifier", notifier)]
+        relay, notifier = relay_of(pool, log, bus), Notifier(pool, bus, sender, settings)
+        parts += [("relay", relay), ("notifier", notifier)]
         parts.append(("upkeep", Upkeep(pool, *turns_of(pool, engine, settings, relay.wake))))
         if plan is not None:
             replay = Replay(pool, Ingest(engine, relay.wake), plan, again=again)
@@ -184,22 +196,75 @@ async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket)
             if again or plan.once:
                 end = ReplayEnd(replay, lambda: process.stopping.set(), settings.replay_linger)
                 parts.append(("replay end", end))
-        receipts = Receipts(pool)
-        sockets = sockets_of(settings, node, receipts)
-        readiness = Readiness({"node": node.not_ready})
-        parts.append(("accounts", AccountWatch(pool, sockets)))
-        readings = node_readings(node, sockets)
-        readings.add(notifier_readings(notifier))
-        operations = operations_routes(readiness, readings)
-        ingest = Ingest(engine, relay.wake)
-        api = Api(open_sessions(engine), Tokens(settings.secret), settings, ingest, receipts.settle)
-        app = rest_application(api, [*node_routes(sockets), *operations])
-        process = Process(settings, readiness, parts, app, sockets)
+        extra = notifier_readings(notifier)
+        if len(bound) > 1:
+            parts.append(("bus", bus))
+            settings_of_workers = msgspec.structs.replace(settings, database_url=dsn)
+            process = first_process(settings_of_workers, parts, bound, relay, extra)
+        else:
+            process = front(settings, parts, pool, engine, bus, relay.wake, extra)
         with announced(data_folder(settings) / URL_FILE, local_url(settings)):
-            await process.run(bound)
+            await process.run(None if process.workers is not None else bound[0])
         if again := again and end is not None and end.reached:
             discard()
     return again
+
+
+def front(
+    settings: Settings,
+    parts: list[tuple[str, Part]],
+    pool: "asyncpg.Pool[asyncpg.Record]",
+    engine: AsyncEngine,
+    bus: LogBus | RabbitBus,
+    wake_relay: Callable[[], None],
+    extra: Sequence[Reading] = (),
+    line: Line | None = None,
+) -> Process:
+    """A node and REST on one port; `line`: other processes share it."""
+    node, receipts = Node(pool, bus, settings, served_build()), Receipts(pool)
+    sockets = sockets_of(settings, node, receipts)
+    parts += [("node", node), ("accounts", AccountWatch(pool, sockets))]
+    readiness = Readiness({"node": node.not_ready})
+    readings = node_readings(node, sockets)
+    readings.add(extra)
+    whole = None
+    if line is not None:
+        line.answering, whole = answering(readiness, readings), Whole(line)
+    ingest, tokens = Ingest(engine, wake_relay), Tokens(settings.secret)
+    api = Api(open_sessions(engine), tokens, settings, ingest, receipts.settle)
+    operations = operations_routes(readiness, readings, whole)
+    app = rest_application(api, [*node_routes(sockets), *operations])
+    return Process(settings, readiness, parts, app, sockets)
+
+
+def first_process(
+    settings: Settings,
+    parts: list[tuple[str, Part]],
+    bound: Sequence[socket.socket],
+    relay: Relay,
+    extra: Sequence[Reading],
+) -> Process:
+    """Keeps the workers, and does what has to be done once."""
+    readiness, readings = Readiness({}), Readings()
+    readings.add(extra)
+    workers = Workers(settings, bound, readiness, readings)
+    workers.committed = relay.wake
+    relay.wakes.append(workers.ring)
+    parts.append(("workers", workers))
+    return Process(settings, readiness, parts, workers=workers)
+
+
+async def serve_worker(briefing: Briefing) -> None:
+    """A node and REST, on the port and at the end of the line that it was given."""
+    settings = briefing.settings
+    bound = socket.socket(fileno=briefing.listener)
+    async with pool_of(settings.database_url) as pool, engine_of(settings.database_url) as engine:
+        bus = bus_of(settings, ChangeLog(pool), POLL_WITH_BELL)
+        woken = bus.wake if isinstance(bus, LogBus) else lambda: None
+        line = Line(socket.socket(fileno=briefing.line), woken)
+        parts: list[tuple[str, Part]] = [("line", Tether(line))]
+        process = front(settings, parts, pool, engine, bus, line.ring, line=line)
+        await process.run(bound)
 
 
 async def serve_api(settings: Settings, bound: socket.socket) -> None:

@@ -11,6 +11,7 @@ from realtime.client import BUILD
 from realtime.metrics import Reading, Readings, exposition
 from realtime.node import Node
 from realtime.notifier import Notifier
+from realtime.peers import Answering, Whole
 from realtime.transport_sse import sse_routes
 from realtime.transport_websocket import Sockets
 
@@ -32,25 +33,39 @@ class Readiness(Struct):
         return {name: reason for name, reason in found.items() if reason is not None}
 
 
-def operations_routes(readiness: Readiness, readings: Readings) -> list[BaseRoute]:
-    """/healthz, /readyz and /metrics."""
+def operations_routes(
+    readiness: Readiness, readings: Readings, whole: Whole | None = None
+) -> list[BaseRoute]:
+    """/healthz, /readyz and /metrics; `whole`: of all processes that share the port."""
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok", "build": BUILD})
 
     async def readyz(_: Request) -> Response:
-        faults = readiness.faults()
+        faults = readiness.faults() if whole is None else await whole.faults()
         body = {"ready": not faults, "faults": faults}
         return JSONResponse(body, 503 if faults else 200, {"Cache-Control": "no-store"})
 
     async def metrics(_: Request) -> Response:
-        return PlainTextResponse(exposition(readings), media_type="text/plain; version=0.0.4")
+        found = exposition(readings) if whole is None else await whole.metrics()
+        if found is None:
+            return PlainTextResponse("the first process gives no answer\n", 503)
+        return PlainTextResponse(found, media_type="text/plain; version=0.0.4")
 
     return [
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route("/metrics", metrics),
     ]
+
+
+def answering(readiness: Readiness, readings: Readings) -> Answering:
+    """How a worker is, told to the process that started it."""
+
+    async def answer(of: str) -> object:
+        return readiness.faults() if of == "faults" else exposition(readings).decode()
+
+    return answer
 
 
 def node_routes(sockets: Sockets) -> list[BaseRoute]:

@@ -1,6 +1,6 @@
 """What a process counts, in the Prometheus text format."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -16,7 +16,7 @@ class Readings(Collector):
     def __init__(self) -> None:
         self._readings: list[Reading] = []
 
-    def add(self, readings: list[Reading]) -> None:
+    def add(self, readings: Iterable[Reading]) -> None:
         self._readings += readings
 
     def collect(self) -> Iterator[Metric]:

@@ -54,7 +54,8 @@ async def connect_to_all(server: Gatecast, stack: AsyncExitStack) -> list[RawCli
 
 async def workers_of(server: Gatecast) -> list[int]:
     """Their process ids, in the order of their start."""
-    return sorted(pid for pid, line in children_of(server.pid).items() if "worker" in line)
+    lines = children_of(server.pid)
+    return sorted(pid for pid, line in lines.items() if line.split()[-1:] == ["worker"])
 
 
 def gone(path: str) -> bool:

@@ -13,15 +13,16 @@ from realtime.change_log import ChangeLog
 from realtime.errors import Unconfirmed
 from realtime.relay import Relay
 from tests.support.bus import (
-    Bus,
     Reader,
     absent,
     carry,
+    drained,
     linked,
     live,
     read,
     running,
     sequence,
+    waited,
     write,
 )
 from tests.support.legs import set_gate
@@ -279,22 +280,6 @@ async def test_without_a_broker_waiting_for_work_is_polling(log: ChangeLog) -> N
 
 DELETE_QUEUE = """{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"%s">>)),
 rabbit_amqqueue:delete(Q, false, false, <<"test">>)."""
-
-
-async def waited(bus: Bus, within: float) -> float:
-    """For how long wait_work did."""
-    clock = asyncio.get_running_loop().time
-    began_at = clock()
-    await bus.wait_work(within)
-    return clock() - began_at
-
-
-async def drained(bus: RabbitBus) -> None:
-    """What earlier tests have left in the queue is gone."""
-    await bus.wait_work(0)
-    await linked(bus)
-    while await waited(bus, 0.5) < 0.5:
-        pass
 
 
 async def relay_connection(rabbit: RabbitNode) -> str:

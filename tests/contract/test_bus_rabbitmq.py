@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -74,7 +75,8 @@ async def test_more_changes_than_are_held_wait_for_a_gap_in_an_absent_database(
     start = await log.position()
     async with Reader(rabbit_bus, start) as reader:
         before = await live(rabbit_bus, log, reader)
-        end = await write(log, 1 + AHEAD // len(legs) + 10)
+        async with ticking(rabbit_bus, before):
+            end = await write(log, 1 + AHEAD // len(legs) + 10)
         changes = await read(log, before.seq)
         async with absent(dsn):
             await rabbit_bus.publish(end.epoch, changes[1:])
@@ -280,6 +282,23 @@ async def test_without_a_broker_waiting_for_work_is_polling(log: ChangeLog) -> N
 
 DELETE_QUEUE = """{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"%s">>)),
 rabbit_amqqueue:delete(Q, false, false, <<"test">>)."""
+
+
+@asynccontextmanager
+async def ticking(bus: RabbitBus, position: Position) -> AsyncIterator[None]:
+    """The broker is heard, so that silence makes nobody read the log."""
+
+    async def tick() -> None:
+        while True:
+            await bus.tick(position)
+            await asyncio.sleep(0.5)
+
+    ticks = asyncio.create_task(tick(), name="ticks")
+    try:
+        yield
+    finally:
+        ticks.cancel()
+        await asyncio.gather(ticks, return_exceptions=True)
 
 
 async def relay_connection(rabbit: RabbitNode) -> str:

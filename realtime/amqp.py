@@ -164,6 +164,15 @@ class Link:
         except exceptions.AMQPError as error:
             self.end(reason_of(error))
 
+    def reject(self, tag: int) -> None:
+        """This delivery alone, never to come again: its queue gives it to the dead letters."""
+        if self.ended.done() or self._channel is None:
+            return
+        try:
+            self._channel.basic_reject(tag, requeue=False)
+        except exceptions.AMQPError as error:
+            self.end(reason_of(error))
+
     # Publishing
 
     async def select_confirms(self) -> None:

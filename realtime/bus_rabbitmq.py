@@ -1,27 +1,22 @@
 """The bus with a broker: RabbitMQ carries changes, the change log fills whatever it lost.
 
-What travels is CloudEvents 1.0 in AMQP binary mode; the epoch is part of `cloudEvents:source`.
+What no relay of ours can have published is rejected to `notify.dead`, or dropped by a node.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
-from typing import Any
-
-import msgspec
-import structlog
-from msgspec import Struct
+from datetime import datetime
+from functools import partial
 
 from realtime.amqp import AmqpFault, Confirm, KeptLink, Link, State
 from realtime.bus import Position
-from realtime.bus_intake import Arrival, Counts, Follower, Intake, LogReach
+from realtime.bus_intake import Counts, Follower, Intake, LogReach
+from realtime.bus_parcels import Parcel, Stranger, pack_change, pack_tick, unpack
 from realtime.change_log import ChangeLog
 from realtime.errors import Unconfirmed
-from realtime.flight import Change, FlightLeg
-from realtime.notice_change import significance
+from realtime.flight import Change
 from realtime.notice_kinds import KINDS
 
 CHANGES, DEAD_LETTERS = "gc.changes", "gc.dlx"
@@ -37,87 +32,7 @@ WORK_PREFETCH = 20
 UNCONFIRMED = 500
 CONFIRM_WITHIN = 5.0
 LINK_WITHIN = 1.0  # the relay holds a row lock while it publishes
-LEG, CLOCK, TICK = "io.gatecast.leg.changed.v1", "io.gatecast.clock.v1", "io.gatecast.tick.v1"
-SOURCE = "/gatecast/"
-PERSISTENT, TRANSIENT = 2, 1
 WORST_FIRST: tuple[State, ...] = ("blocked", "down", "up")
-
-
-# What travels ------------------------------------------------------------------------------------
-
-
-class Tick(Struct):
-    """Where the log ends."""
-
-    epoch: str
-    last_seq: int
-
-
-STATE = msgspec.json.Decoder(FlightLeg)
-CHANGED = msgspec.json.Decoder(dict[str, list[object]])
-CHANGE = msgspec.json.Decoder(Change)
-TICKED = msgspec.json.Decoder(Tick)
-Parcel = tuple[str, bytes, Mapping[str, Any]]
-"""Routing key, body and properties."""
-
-
-def pack_change(epoch: str, change: Change, notable: Sequence[str]) -> Parcel:
-    """A row of the log as it travels."""
-    body = {name: getattr(change, name) for name in ("seq", "kind", "at", "wall_at", "state")}
-    if change.kind == "clock":
-        key, headers = "clk", headers_of(CLOCK, epoch, str(change.seq), change.wall_at)
-    else:
-        leg = STATE.decode(change.state)
-        found = significance(CHANGED.decode(change.changed), leg, change.at)
-        kind = next((kind for kind in found.kinds if kind in notable), "-") if found else "-"
-        key = f"chg.{leg.dep_airport}.{leg.arr_airport}.{kind}"
-        headers = headers_of(LEG, epoch, str(change.seq), change.wall_at)
-        headers["cloudEvents:subject"] = leg.key
-        for name in ("leg_id", "version", "feed", "changed"):
-            body[name] = getattr(change, name)
-    return key, msgspec.json.encode(body), properties_of(headers, PERSISTENT)
-
-
-def pack_tick(end: Position) -> Parcel:
-    """The end of the log as it travels."""
-    headers = headers_of(TICK, end.epoch, f"tick-{time.time_ns()}", datetime.now(UTC))
-    body = msgspec.json.encode(Tick(end.epoch, end.seq))
-    return "tick", body, properties_of(headers, TRANSIENT)
-
-
-def unpack(headers: Mapping[str, object], body: bytes) -> Arrival | None:
-    """What has arrived; None for what a later version may send."""
-    kind = headers.get("cloudEvents:type")
-    if kind == TICK:
-        tick = TICKED.decode(body)
-        return tick.epoch, Position(tick.epoch, tick.last_seq)
-    if kind in (LEG, CLOCK):
-        return str(headers.get("cloudEvents:source")).removeprefix(SOURCE), CHANGE.decode(body)
-    return None
-
-
-def headers_of(kind: str, epoch: str, ident: str, at: datetime) -> dict[str, str]:
-    """The context attributes of CloudEvents."""
-    return {
-        "cloudEvents:specversion": "1.0",
-        "cloudEvents:type": kind,
-        "cloudEvents:source": f"{SOURCE}{epoch}",
-        "cloudEvents:id": ident,
-        "cloudEvents:time": at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-    }
-
-
-def properties_of(headers: Mapping[str, str], delivery_mode: int) -> Mapping[str, Any]:
-    """The AMQP properties."""
-    return {
-        "content_type": "application/json",
-        "message_id": headers["cloudEvents:id"],
-        "delivery_mode": delivery_mode,
-        "headers": dict(headers),
-    }
-
-
-# The bus -----------------------------------------------------------------------------------------
 
 
 class RabbitBus:
@@ -271,7 +186,7 @@ class RabbitBus:
     async def _prepare_waking(self, link: Link) -> None:
         await self._declare_work(link)
         self._work_tag = self._work_seen = self._work_acknowledged = 0
-        await link.consume(WORK, WORK_PREFETCH, self._on_work)
+        await link.consume(WORK, WORK_PREFETCH, partial(self._on_work, link))
 
     async def _declare_work(self, link: Link) -> None:
         await link.declare_exchange(DEAD_LETTERS, "fanout")
@@ -282,13 +197,19 @@ class RabbitBus:
     # Deliveries
 
     def _on_delivery(self, tag: int, headers: Mapping[str, object], body: bytes) -> None:
+        arrival = None
         try:
             arrival = unpack(headers, body)
-        except msgspec.MsgspecError as error:
-            structlog.get_logger().error("unreadable delivery", error=str(error))
-            arrival = None
+        except Stranger as stranger:
+            self.counts.count_stranger("a node's queue", stranger)
         self._intake.deliver(tag, arrival)
 
-    def _on_work(self, tag: int, _headers: Mapping[str, object], _body: bytes) -> None:
+    def _on_work(self, link: Link, tag: int, headers: Mapping[str, object], body: bytes) -> None:
+        try:
+            unpack(headers, body)
+        except Stranger as stranger:
+            self.counts.count_stranger(WORK, stranger)
+            link.reject(tag)
+            return
         self._work_tag = tag
         self._work.set()

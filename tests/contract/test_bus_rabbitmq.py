@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -13,15 +14,16 @@ from realtime.change_log import ChangeLog
 from realtime.errors import Unconfirmed
 from realtime.relay import Relay
 from tests.support.bus import (
-    Bus,
     Reader,
     absent,
     carry,
+    drained,
     linked,
     live,
     read,
     running,
     sequence,
+    waited,
     write,
 )
 from tests.support.legs import set_gate
@@ -73,7 +75,8 @@ async def test_more_changes_than_are_held_wait_for_a_gap_in_an_absent_database(
     start = await log.position()
     async with Reader(rabbit_bus, start) as reader:
         before = await live(rabbit_bus, log, reader)
-        end = await write(log, 1 + AHEAD // len(legs) + 10)
+        async with ticking(rabbit_bus, before):
+            end = await write(log, 1 + AHEAD // len(legs) + 10)
         changes = await read(log, before.seq)
         async with absent(dsn):
             await rabbit_bus.publish(end.epoch, changes[1:])
@@ -281,20 +284,21 @@ DELETE_QUEUE = """{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue,
 rabbit_amqqueue:delete(Q, false, false, <<"test">>)."""
 
 
-async def waited(bus: Bus, within: float) -> float:
-    """For how long wait_work did."""
-    clock = asyncio.get_running_loop().time
-    began_at = clock()
-    await bus.wait_work(within)
-    return clock() - began_at
+@asynccontextmanager
+async def ticking(bus: RabbitBus, position: Position) -> AsyncIterator[None]:
+    """The broker is heard, so that silence makes nobody read the log."""
 
+    async def tick() -> None:
+        while True:
+            await bus.tick(position)
+            await asyncio.sleep(0.5)
 
-async def drained(bus: RabbitBus) -> None:
-    """What earlier tests have left in the queue is gone."""
-    await bus.wait_work(0)
-    await linked(bus)
-    while await waited(bus, 0.5) < 0.5:
-        pass
+    ticks = asyncio.create_task(tick(), name="ticks")
+    try:
+        yield
+    finally:
+        ticks.cancel()
+        await asyncio.gather(ticks, return_exceptions=True)
 
 
 async def relay_connection(rabbit: RabbitNode) -> str:

@@ -142,6 +142,22 @@ async def live(bus: Bus, log: ChangeLog, reader: Reader) -> Position:
     return end
 
 
+async def waited(bus: Bus, within: float) -> float:
+    """For how long wait_work did."""
+    clock = asyncio.get_running_loop().time
+    began_at = clock()
+    await bus.wait_work(within)
+    return clock() - began_at
+
+
+async def drained(bus: RabbitBus) -> None:
+    """What earlier tests have left in the queue is gone."""
+    await bus.wait_work(0)
+    await linked(bus)
+    while await waited(bus, 0.5) < 0.5:
+        pass
+
+
 OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 

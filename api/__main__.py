@@ -36,6 +36,7 @@ from api.replay_source import NEW_YORK
 from api.serving import listen_for
 from api.tls import CertificateRefused
 from api.workers import A_CORE, Briefing, WorkerEnded, most_workers
+from realtime.errors import BrokerRefused
 from realtime.settings import Settings, SettingsError, load_settings
 
 cli = typer.Typer(
@@ -57,6 +58,13 @@ cli.command()(cli_check.check)
 Host = Annotated[str | None, typer.Option(help="Address to listen on [GATECAST_HOST].")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on [GATECAST_PORT].")]
 T = TypeVar("T")
+REFUSALS = (
+    EmbeddedPostgresError,
+    DatabaseRefused,
+    CertificateRefused,
+    BrokerRefused,
+    WorkerEnded,
+)
 WAY_TO_RIGHTS = (
     "run `gatecast db init` as the owner of the schema, and give this login the role of its"
     " process, such as GRANT gatecast_realtime TO …"
@@ -284,7 +292,7 @@ def execute(work: Callable[[], Awaitable[T]]) -> T:
 
     try:
         return uvloop.run(main())
-    except* (EmbeddedPostgresError, DatabaseRefused, CertificateRefused, WorkerEnded) as group:
+    except* REFUSALS as group:
         raise fail(sentences(group)) from None
     except* asyncpg.InsufficientPrivilegeError as group:
         sentence = f"this login of the database lacks a right ({sentences(group)}): {WAY_TO_RIGHTS}"

@@ -10,7 +10,16 @@ from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
-from realtime.amqp import AmqpFault, Confirm, KeptLink, Link, State
+from realtime.amqp import AmqpFault, Confirm, Link, State
+from realtime.broker_link import KeptLink
+from realtime.broker_topology import (
+    CHANGES,
+    NODE_BACKLOG,
+    WORK,
+    prepare_following,
+    prepare_publishing,
+    prepare_work,
+)
 from realtime.bus import Position
 from realtime.bus_intake import Counts, Follower, Intake, LogReach
 from realtime.bus_parcels import Parcel, Stranger, pack_change, pack_tick, unpack
@@ -19,15 +28,6 @@ from realtime.errors import Unconfirmed
 from realtime.flight import Change
 from realtime.notice_kinds import KINDS
 
-CHANGES, DEAD_LETTERS = "gc.changes", "gc.dlx"
-WORK, DEAD_WORK = "notify.work", "notify.dead"
-WORK_QUEUE = {
-    "x-queue-type": "quorum",
-    "x-delivery-limit": 20,
-    "x-dead-letter-exchange": DEAD_LETTERS,
-    "x-dead-letter-strategy": "at-least-once",
-    "x-overflow": "reject-publish",
-}
 WORK_PREFETCH = 20
 UNCONFIRMED = 500
 CONFIRM_WITHIN = 5.0
@@ -48,7 +48,7 @@ class RabbitBus:
         *,
         notable: Sequence[str] = KINDS,
         node_prefetch: int = 500,
-        node_backlog: int = 20_000,
+        node_backlog: int = NODE_BACKLOG,
         confirm_within: float = CONFIRM_WITHIN,
     ) -> None:
         self.log = log
@@ -167,32 +167,18 @@ class RabbitBus:
     # Topology, declared again on each connection
 
     async def _prepare_publishing(self, link: Link) -> None:
-        await link.declare_exchange(CHANGES, "topic")
-        await self._declare_work(link)
-        for kind in self.notable:
-            await link.bind(WORK, CHANGES, f"chg.*.*.{kind}")
-        await link.select_confirms()
+        await prepare_publishing(link, self.notable)
 
     async def _prepare_following(self, link: Link) -> None:
-        await link.declare_exchange(CHANGES, "topic")
-        limits = {"x-max-length": self._node_backlog, "x-overflow": "drop-head"}
-        queue = await link.declare_queue("", {"x-queue-type": "classic", **limits})
-        for routing_key in ("chg.#", "clk", "tick"):
-            await link.bind(queue, CHANGES, routing_key)
+        queue = await prepare_following(link, self._node_backlog)
         self._intake.begin(link.acknowledge)
         await link.consume(queue, self._node_prefetch, self._on_delivery)
         self._intake.distrust()
 
     async def _prepare_waking(self, link: Link) -> None:
-        await self._declare_work(link)
+        await prepare_work(link)
         self._work_tag = self._work_seen = self._work_acknowledged = 0
         await link.consume(WORK, WORK_PREFETCH, partial(self._on_work, link))
-
-    async def _declare_work(self, link: Link) -> None:
-        await link.declare_exchange(DEAD_LETTERS, "fanout")
-        await link.declare_queue(DEAD_WORK, {"x-queue-type": "quorum"})
-        await link.bind(DEAD_WORK, DEAD_LETTERS, "")
-        await link.declare_queue(WORK, WORK_QUEUE)
 
     # Deliveries
 

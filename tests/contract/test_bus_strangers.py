@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from pika import URLParameters
 
 from realtime.amqp import Link
+from realtime.broker_topology import CHANGES, DEAD_WORK, WORK
 from realtime.bus import Position
 from realtime.bus_parcels import REASONS, pack_change
-from realtime.bus_rabbitmq import CHANGES, DEAD_WORK, WORK, RabbitBus
+from realtime.bus_rabbitmq import RabbitBus
 from realtime.change_log import ChangeLog
 from realtime.notice_kinds import KINDS
 from tests.support.bus import Reader, drained, live, read, sequence, waited, write
@@ -30,7 +30,7 @@ ENDED = "00000000-0000-4000-8000-000000000000"
 @asynccontextmanager
 async def somebody(rabbit: RabbitNode) -> AsyncIterator[Link]:
     """A connection of another program."""
-    link = await Link.open(URLParameters(rabbit.url))
+    link = await Link.open(rabbit.url, "somebody")
     try:
         await link.select_confirms()
         yield link

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -29,6 +30,7 @@ from api.upkeep import Turn, Upkeep
 from api.workers import Briefing, Tether, Workers
 from realtime.account_watch import AccountWatch
 from realtime.app import (
+    Check,
     Readiness,
     answering,
     node_readings,
@@ -71,6 +73,17 @@ def relay_of(
     if isinstance(bus, RabbitBus):
         return Relay(pool, log, bus)
     return Relay(pool, log, None, bus.wake)
+
+
+def concerns_of(bus: LogBus | RabbitBus) -> dict[str, Check]:
+    """What a node serves on without."""
+    return {"log": partial(out_of_reach, bus), "broker": lambda: bus.broker_away}
+
+
+def out_of_reach(bus: LogBus | RabbitBus) -> str | None:
+    """Clients see the last state meanwhile."""
+    since = bus.down_since
+    return None if since is None else f"out of reach since {since.isoformat(timespec='seconds')}"
 
 
 @contextlib.asynccontextmanager
@@ -224,7 +237,7 @@ def front(
     node, receipts = Node(pool, bus, settings, served_build()), Receipts(pool)
     sockets = sockets_of(settings, node, receipts)
     parts += [("node", node), ("accounts", AccountWatch(pool, sockets))]
-    readiness = Readiness({"node": node.not_ready})
+    readiness = Readiness({"node": node.not_ready}, concerns=concerns_of(bus))
     readings = node_readings(node, sockets)
     readings.add(extra)
     whole = None
@@ -290,7 +303,7 @@ async def serve_realtime(settings: Settings, bound: socket.socket) -> None:
         bus = bus_of(settings, ChangeLog(pool))
         node = Node(pool, bus, settings, served_build())
         sockets = sockets_of(settings, node, Receipts(pool))
-        readiness = Readiness({"node": node.not_ready})
+        readiness = Readiness({"node": node.not_ready}, concerns=concerns_of(bus))
         operations = operations_routes(readiness, node_readings(node, sockets))
         app = node_application([*node_routes(sockets), *operations])
         parts: list[tuple[str, Part]] = [("node", node), ("accounts", AccountWatch(pool, sockets))]

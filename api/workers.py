@@ -17,7 +17,7 @@ from api.child import ended, ending_with_us
 from realtime.app import Readiness
 from realtime.errors import GatecastError
 from realtime.metrics import Readings, exposition
-from realtime.peers import NO_ANSWER, Line, merged
+from realtime.peers import CONDITION, NO_ANSWER, Condition, Line, merged
 from realtime.settings import Settings
 
 A_CORE = 4
@@ -178,20 +178,22 @@ class Workers:
     # What the whole says of itself ---------------------------------------------------------------
 
     async def _answer(self, of: str) -> object:
-        if of == "all faults":
-            return await self.faults()
+        if of == "all conditions":
+            return await self.condition()
         return merged(await self._texts()).decode()
 
-    async def faults(self) -> dict[str, str]:
-        """Reasons by process and part; empty when all are ready."""
-        found = self.readiness.faults()
-        for number, answer in (await self._ask("faults")).items():
+    async def condition(self) -> Condition:
+        """Reasons by process and part."""
+        whole = self.readiness.condition()
+        for number, answer in (await self._ask("condition")).items():
+            name = f"worker {number}"
             if answer is None:
-                found[f"worker {number}"] = NO_ANSWER
-            else:
-                for part, reason in msgspec.json.decode(answer, type=dict[str, str]).items():
-                    found[f"worker {number} {part}"] = reason
-        return found
+                whole.faults[name] = NO_ANSWER
+                continue
+            found = CONDITION.decode(answer)
+            for ours, theirs in ((whole.faults, found.faults), (whole.degraded, found.degraded)):
+                ours |= {f"{name} {part}": reason for part, reason in theirs.items()}
+        return whole
 
     async def _texts(self) -> Mapping[str, str]:
         texts = {"serve": exposition(self.readings).decode()}

@@ -1,6 +1,6 @@
 """The Starlette routes of a node, and what any process tells its operator."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -11,7 +11,7 @@ from realtime.client import BUILD
 from realtime.metrics import Reading, Readings, exposition
 from realtime.node import Node
 from realtime.notifier import Notifier
-from realtime.peers import Answering, Whole
+from realtime.peers import Answering, Condition, Whole
 from realtime.transport_sse import sse_routes
 from realtime.transport_websocket import Sockets
 
@@ -20,17 +20,30 @@ Check = Callable[[], str | None]
 
 
 class Readiness(Struct):
-    """Named checks of a process; `draining` wins over all of them."""
+    """Named checks of a process; `draining` wins over all of them.
+
+    What `concerns` find is told as well, but clients are better off here than without a node.
+    """
 
     checks: dict[str, Check]
     draining: bool = False
+    concerns: dict[str, Check] = {}
 
     def faults(self) -> dict[str, str]:
         """Reasons by part; empty when ready."""
         if self.draining:
             return {"process": "draining"}
-        found = {name: check() for name, check in self.checks.items()}
-        return {name: reason for name, reason in found.items() if reason is not None}
+        return reasons(self.checks)
+
+    def condition(self) -> Condition:
+        """What to tell who asks."""
+        return Condition(self.faults(), reasons(self.concerns))
+
+
+def reasons(checks: Mapping[str, Check]) -> dict[str, str]:
+    """Of those that find something."""
+    found = {name: check() for name, check in checks.items()}
+    return {name: reason for name, reason in found.items() if reason is not None}
 
 
 def operations_routes(
@@ -42,9 +55,9 @@ def operations_routes(
         return JSONResponse({"status": "ok", "build": BUILD})
 
     async def readyz(_: Request) -> Response:
-        faults = readiness.faults() if whole is None else await whole.faults()
-        body = {"ready": not faults, "faults": faults}
-        return JSONResponse(body, 503 if faults else 200, {"Cache-Control": "no-store"})
+        found = readiness.condition() if whole is None else await whole.condition()
+        body = {"ready": not found.faults, "faults": found.faults, "degraded": found.degraded}
+        return JSONResponse(body, 503 if found.faults else 200, {"Cache-Control": "no-store"})
 
     async def metrics(_: Request) -> Response:
         found = exposition(readings) if whole is None else await whole.metrics()
@@ -63,7 +76,7 @@ def answering(readiness: Readiness, readings: Readings) -> Answering:
     """How a worker is, told to the process that started it."""
 
     async def answer(of: str) -> object:
-        return readiness.faults() if of == "faults" else exposition(readings).decode()
+        return readiness.condition() if of == "condition" else exposition(readings).decode()
 
     return answer
 

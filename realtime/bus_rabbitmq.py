@@ -73,6 +73,11 @@ class RabbitBus:
         return next((state for state in WORST_FIRST if state in states), "down")
 
     @property
+    def broker_away(self) -> str | None:
+        """In a word, and for anybody; why, is in the log and in `gatecast check`."""
+        return None if self.link == "up" else self.link
+
+    @property
     def away(self) -> str | None:
         """Why the change log is out of reach."""
         return self._reach.away

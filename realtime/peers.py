@@ -22,6 +22,16 @@ RING = b"\n"
 NO_ANSWER = "gives no answer"
 
 
+class Condition(Struct):
+    """Reasons by part: `faults` keep clients away, with what is `degraded` they are served on."""
+
+    faults: dict[str, str]
+    degraded: dict[str, str] = {}
+
+
+CONDITION = msgspec.json.Decoder(Condition)
+
+
 class Question(Struct, tag="question", tag_field="is"):
     """`of`: what is asked for."""
 
@@ -112,12 +122,10 @@ class Whole:
     def __init__(self, line: Line) -> None:
         self._line = line
 
-    async def faults(self) -> dict[str, str]:
-        """Reasons by process and part; empty when all are ready."""
-        answer = await self._line.ask("all faults", 2 * ANSWER_WITHIN)
-        if answer is None:
-            return {"serve": NO_ANSWER}
-        return msgspec.json.decode(answer, type=dict[str, str])
+    async def condition(self) -> Condition:
+        """Of every part of every process."""
+        answer = await self._line.ask("all conditions", 2 * ANSWER_WITHIN)
+        return Condition({"serve": NO_ANSWER}) if answer is None else CONDITION.decode(answer)
 
     async def metrics(self) -> bytes | None:
         """What each counts, told apart by a label; None: the first process says nothing."""

@@ -25,6 +25,7 @@ from tests.support.wait import until
 Pool = asyncpg.Pool
 BOARD = "board:JFK:departures"
 MOST_TRIES = 40
+READY = {"ready": True, "faults": {}, "degraded": {}}
 
 
 def serving(dsn: str, folder: Path, **settings: str) -> Gatecast:
@@ -122,7 +123,7 @@ async def rest_answers(server: Gatecast) -> None:
     for _ in range(6):
         async with httpx2.AsyncClient(base_url=server.http, trust_env=False, timeout=20) as http:
             assert (await http.post("/api/accounts", json={})).status_code == 201
-            assert (await http.get("/readyz")).json() == {"ready": True, "faults": {}}
+            assert (await http.get("/readyz")).json() == READY
 
 
 async def readiness_is_that_of_all(server: Gatecast, worker: int) -> None:

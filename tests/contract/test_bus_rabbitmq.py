@@ -23,6 +23,7 @@ from tests.support.bus import (
     read,
     running,
     sequence,
+    until_published,
     waited,
     write,
 )
@@ -193,7 +194,8 @@ async def test_an_overflowing_queue_is_filled_from_the_log(
         before = await live(bus, log, reader)
         filled = bus.counts.filled
         reader.gate.clear()
-        end = await write(log, 30)
+        async with ticking(bus, before):
+            end = await write(log, 30)
         await bus.publish(end.epoch, await read(log, before.seq))
         await bus.tick(end)
         reader.gate.set()
@@ -306,16 +308,3 @@ async def relay_connection(rabbit: RabbitNode) -> str:
     table = await rabbit.ctl("list_connections", "name", "client_properties")
     (line,) = [line for line in table.splitlines() if "gatecast relay" in line]
     return line.split("\t")[0]
-
-
-async def until_published(bus: RabbitBus, log: ChangeLog, after: int) -> None:
-    """A relay's patience."""
-
-    async def published() -> bool:
-        try:
-            await carry(bus, log, after)
-        except Unconfirmed:
-            return False
-        return True
-
-    await until(published, within=30, what="the broker takes changes again", every=0.2)

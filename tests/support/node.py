@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 from starlette.applications import Starlette
 
+from api.composition import concerns_of
 from api.problems import exception_handlers
 from api.serving import Process, listen
 from api.upkeep import Upkeep
@@ -64,7 +65,7 @@ async def running_node(
     tokens, settle = Tokens(settings.secret), Receipts(pool).settle
     shared = Shared(node.hub, tokens, settle, settings, clock, node.load_leg)
     sockets = Sockets(shared)
-    readiness = Readiness({"node": node.not_ready})
+    readiness = Readiness({"node": node.not_ready}, concerns=concerns_of(bus))
     operations = operations_routes(readiness, node_readings(node, sockets))
     routes = [*node_routes(sockets), *operations]
     app = Starlette(routes=routes, exception_handlers=exception_handlers)

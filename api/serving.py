@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import structlog
 import uvicorn
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 
 from api.tls import Certificate
 from api.workers import Workers
@@ -37,11 +38,12 @@ class Server(uvicorn.Server):
             listener.close()
 
 
-def listen(settings: Settings, *, shared: bool = False) -> socket.socket:
-    """The bound socket; what it accepts inherits the bounded send buffer.
+def listen(settings: Settings, setting: str = "port", *, shared: bool = False) -> socket.socket:
+    """The bound socket of this port; what it accepts inherits the bounded send buffer.
 
     `shared`: others that are bound so get their part of the connections, drawn by the kernel.
     """
+    port = getattr(settings, setting)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -49,13 +51,13 @@ def listen(settings: Settings, *, shared: bool = False) -> socket.socket:
     if shared:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
-        bound.bind((settings.host, settings.port))
+        bound.bind((settings.host, port))
     except OSError as error:
         bound.close()
         raise OSError(
             error.errno,
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
-            "choose another with GATECAST_PORT",
+            f"cannot listen on {settings.host}:{port}: {error.strerror}; "
+            f"choose another with GATECAST_{setting.upper()}",
         ) from None
     bound.listen(2048)
     return bound
@@ -101,8 +103,10 @@ class Process:
         parts: Sequence[tuple[str, Part]],
         app: Starlette | None = None,
         sockets: Sockets | None = None,
+        operations: Sequence[BaseRoute] = (),
         workers: Workers | None = None,
     ) -> None:
+        """`operations` are served on a port of their own, if the settings name one."""
         self.settings = settings
         self.readiness = readiness
         self.parts = parts
@@ -110,6 +114,9 @@ class Process:
         if app is not None or workers is not None:
             self.certificate = Certificate.of(settings)
         self.server = server_of(app, self.certificate) if app is not None else None
+        self.operations = None
+        if operations and settings.operations_port:
+            self.operations = server_of(Starlette(routes=operations))
         self.sockets = sockets
         self.workers = workers
         self.stopping = asyncio.Event()
@@ -126,14 +133,19 @@ class Process:
             if self.sockets is not None:
                 keep_alive = self.sockets.keep_alive()
                 tasks.append(group.create_task(keep_alive, name="keepalive"))
+            operations = None
+            if self.operations is not None:
+                inside = listen(self.settings, "operations_port")
+                operations = group.create_task(self.operations.serve([inside]), name="operations")
             serving = None
             if self.server is not None and bound is not None:
                 serving = group.create_task(self.server.serve([bound]), name="server")
             await self.stopping.wait()
             await self._drain()
-            if self.server is not None and serving is not None:
-                self.server.should_exit = True
-                await serving
+            for server, task in ((self.server, serving), (self.operations, operations)):
+                if server is not None and task is not None:
+                    server.should_exit = True
+                    await task
             for task in tasks:
                 task.cancel()
         structlog.get_logger().info("stopped")

@@ -180,7 +180,11 @@ class Workers:
     async def _answer(self, of: str) -> object:
         if of == "all conditions":
             return await self.condition()
-        return merged(await self._texts()).decode()
+        return (await self.metrics()).decode()
+
+    async def metrics(self) -> bytes:
+        """What each process counts."""
+        return merged(await self._texts())
 
     async def condition(self) -> Condition:
         """Reasons by process and part."""
@@ -196,6 +200,7 @@ class Workers:
         return whole
 
     async def _texts(self) -> Mapping[str, str]:
+        await self.readings.refresh()
         texts = {"serve": exposition(self.readings).decode()}
         for number, answer in (await self._ask("metrics")).items():
             if answer is not None:

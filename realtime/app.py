@@ -8,9 +8,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from realtime.client import BUILD
-from realtime.metrics import Reading, Readings, exposition
-from realtime.node import Node
-from realtime.notifier import Notifier
+from realtime.metrics import Readings, exposition
 from realtime.peers import Answering, Condition, Whole
 from realtime.transport_sse import sse_routes
 from realtime.transport_websocket import Sockets
@@ -60,7 +58,11 @@ def operations_routes(
         return JSONResponse(body, 503 if found.faults else 200, {"Cache-Control": "no-store"})
 
     async def metrics(_: Request) -> Response:
-        found = exposition(readings) if whole is None else await whole.metrics()
+        if whole is not None:
+            found = await whole.metrics()
+        else:
+            await readings.refresh()
+            found = exposition(readings)
         if found is None:
             return PlainTextResponse("the first process gives no answer\n", 503)
         return PlainTextResponse(found, media_type="text/plain; version=0.0.4")
@@ -76,7 +78,10 @@ def answering(readiness: Readiness, readings: Readings) -> Answering:
     """How a worker is, told to the process that started it."""
 
     async def answer(of: str) -> object:
-        return readiness.condition() if of == "condition" else exposition(readings).decode()
+        if of == "condition":
+            return readiness.condition()
+        await readings.refresh()
+        return exposition(readings).decode()
 
     return answer
 
@@ -87,31 +92,3 @@ def node_routes(sockets: Sockets) -> list[BaseRoute]:
         WebSocketRoute("/connection/websocket", sockets.endpoint),
         *sse_routes(sockets.shared, sockets.clients),
     ]
-
-
-def node_readings(node: Node, sockets: Sockets) -> Readings:
-    """What a node counts."""
-    readings = Readings()
-    readings.add(
-        [
-            ("clients", "Connected clients.", lambda: len(sockets.clients)),
-            ("channels", "Channels with a subscriber.", lambda: len(node.hub.sinks)),
-            (
-                "publications_total",
-                "Publications encoded for subscribers.",
-                lambda: node.hub.published,
-            ),
-            (
-                "log_seq",
-                "Position in the change log.",
-                lambda: node.hub.state.seq if node.hub.state is not None else 0,
-            ),
-        ]
-    )
-    return readings
-
-
-def notifier_readings(notifier: Notifier) -> list[Reading]:
-    """What a notifier counts."""
-    sentence = "Deliveries held because too many legs of an airport were cancelled at once."
-    return [("cancellations_doubted_total", sentence, lambda: notifier.doubts.held)]

@@ -67,6 +67,11 @@ class Intake:
         self._acknowledged = 0
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def silent(self) -> bool:
+        """The broker has not been heard for so long that the log is asked instead."""
+        return asyncio.get_running_loop().time() - self.heard_at > SILENT_AFTER
+
     def begin(self, acknowledge: Callable[[int], None]) -> None:
         """Another link, whose tags begin anew."""
         self._acknowledge = acknowledge
@@ -226,7 +231,7 @@ class Follower:
             self._promised_by = float("inf")
             self._promised = self.after.seq
             self.inbox.incomplete = True
-        if now - self.intake.heard_at > SILENT_AFTER and now >= self._poll_at:
+        if self.intake.silent and now >= self._poll_at:
             self._poll_at = now + POLL * random.uniform(0.6, 1.2)
             self.inbox.incomplete = True
         return self.inbox.incomplete and now >= self._retry_at

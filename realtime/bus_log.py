@@ -19,6 +19,7 @@ class LogBus:
     """Any number of followers, in any number of processes; `idle`: between polls, when nothing
     has been found for a while and nobody wakes them."""
 
+    carrier = "log"
     broker_away: str | None = None  # there is none to be away
 
     def __init__(self, log: ChangeLog, idle: float = IDLE) -> None:

@@ -10,7 +10,9 @@ from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
-from realtime.amqp import AmqpFault, Confirm, Link, State
+from msgspec import Struct
+
+from realtime.amqp import NACKED, AmqpFault, Confirm, Link, State
 from realtime.broker_link import KeptLink
 from realtime.broker_topology import (
     CHANGES,
@@ -35,6 +37,15 @@ LINK_WITHIN = 1.0  # the relay holds a row lock while it publishes
 WORST_FIRST: tuple[State, ...] = ("blocked", "down", "up")
 
 
+class Confirms(Struct):
+    """What became of publishes; `slow`: no answer within the limit, `lost`: with their link."""
+
+    taken: int = 0
+    nacked: int = 0
+    slow: int = 0
+    lost: int = 0
+
+
 class RabbitBus:
     """Bus and publisher; only those links are opened that the process turns out to need.
 
@@ -54,6 +65,7 @@ class RabbitBus:
         self.log = log
         self.notable = notable
         self.counts = Counts()
+        self.confirms = Confirms()
         self._node_prefetch = node_prefetch
         self._node_backlog = node_backlog
         self._confirm_within = confirm_within
@@ -68,14 +80,30 @@ class RabbitBus:
     @property
     def link(self) -> State:
         """The worst of the links that are needed."""
-        links = (self._publishing, self._following, self._waking)
-        states = {kept.state for kept in links if kept.needed.is_set()}
+        states = set(self.links.values())
         return next((state for state in WORST_FIRST if state in states), "down")
 
     @property
     def broker_away(self) -> str | None:
         """In a word, and for anybody; why, is in the log and in `gatecast check`."""
         return None if self.link == "up" else self.link
+
+    @property
+    def links(self) -> Mapping[str, State]:
+        """Of each link that is needed, by its name."""
+        links = (self._publishing, self._following, self._waking)
+        return {kept.name: kept.state for kept in links if kept.needed.is_set()}
+
+    @property
+    def unconfirmed(self) -> int:
+        """Changes that are published and not yet confirmed."""
+        link = self._publishing.link
+        return 0 if link is None else link.unconfirmed
+
+    @property
+    def carrier(self) -> str:
+        """Where followers have their changes from now."""
+        return "polling" if self._intake.silent else "rabbitmq"
 
     @property
     def away(self) -> str | None:
@@ -164,10 +192,16 @@ class RabbitBus:
                 async with asyncio.timeout_at(by):
                     await asyncio.shield(confirm)
             except TimeoutError:
+                self.confirms.slow += 1
                 raise AmqpFault(f"not confirmed within {self._confirm_within:g} s") from None
         refused = confirm.result()
         if refused is not None:
+            if refused == NACKED:
+                self.confirms.nacked += 1
+            else:
+                self.confirms.lost += 1
             raise AmqpFault(refused)
+        self.confirms.taken += 1
 
     # Topology, declared again on each connection
 

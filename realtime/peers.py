@@ -8,6 +8,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from typing import Protocol
 
 import msgspec
 from msgspec import Raw, Struct
@@ -116,8 +117,20 @@ class Line:
                 self._writer.write(line)
 
 
-class Whole:
-    """How all processes of a `serve` are, as one of its workers learns it from the first."""
+class Whole(Protocol):
+    """How all processes of a `serve` are."""
+
+    async def condition(self) -> Condition:
+        """Of every part of every process."""
+        ...
+
+    async def metrics(self) -> bytes | None:
+        """What each counts, told apart by a label; None: nobody could be asked."""
+        ...
+
+
+class AskedWhole:
+    """The whole as one of the workers learns it from the first process."""
 
     def __init__(self, line: Line) -> None:
         self._line = line

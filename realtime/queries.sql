@@ -607,3 +607,38 @@ WITH old AS (
   LIMIT $2 FOR UPDATE SKIP LOCKED),
 gone AS (DELETE FROM test_notice n USING old o WHERE n.notice_id = o.notice_id RETURNING 1)
 SELECT count(*) FROM gone
+
+-- metrics: each row is a name, its labels, a value
+
+-- name: measure_log
+SELECT 'log_end_seq' AS name, '{}'::text[] AS labels, last_seq::float8 AS value FROM relay_state
+
+-- name: measure_readers
+SELECT 'reader_lag_rows' AS name, ARRAY[l.name] AS labels,
+  greatest(0, r.last_seq - l.seq)::float8 AS value FROM log_reader l, relay_state r
+UNION ALL SELECT 'outbox_rows', '{}', count(*) FROM unsequenced()
+
+-- name: measure_deliveries
+WITH due AS (
+  SELECT due_at FROM delivery WHERE state = 'pending' AND due_at <= (SELECT wall_now()) LIMIT 100000)
+SELECT 'deliveries_due' AS name, '{}'::text[] AS labels, count(*)::float8 AS value FROM due
+UNION ALL SELECT 'delivery_due_age_seconds', '{}',
+  coalesce(extract(epoch FROM wall_now() - min(due_at)), 0)::float8 FROM due
+UNION ALL SELECT 'deliveries_leased', '{}', count(*) FROM delivery WHERE state = 'claimed'
+
+-- name: measure_upkeep
+SELECT 'clock_row_age_seconds' AS name, '{}'::text[] AS labels,
+  extract(epoch FROM wall_now() - wall_at)::float8 AS value
+FROM (SELECT wall_at FROM change_log WHERE kind = 'clock' ORDER BY seq DESC LIMIT 1) newest
+UNION ALL SELECT 'log_partitions', ARRAY[of_table], count(*) FROM log_partition GROUP BY of_table
+UNION ALL SELECT 'log_room_rows', ARRAY[of_table],
+  max(upper_end) - CASE of_table WHEN 'change_log' THEN max(last_seq) ELSE max(max_id) END
+  FROM log_partition, relay_state GROUP BY of_table
+UNION ALL SELECT 'feed_silence_seconds', ARRAY[code],
+  extract(epoch FROM wall_now() - last_seen_at)::float8
+  FROM feed WHERE enabled AND max_silence IS NOT NULL AND last_seen_at IS NOT NULL
+UNION ALL SELECT 'feed_state', ARRAY[code, state], (state = CASE
+    WHEN last_seen_at IS NULL OR wall_now() - last_seen_at > 3 * max_silence THEN 'dead'
+    WHEN wall_now() - last_seen_at > max_silence THEN 'late' ELSE 'fresh' END)::int
+  FROM feed CROSS JOIN unnest('{fresh,late,dead}'::text[]) AS state
+  WHERE enabled AND max_silence IS NOT NULL

@@ -271,7 +271,8 @@ def check_workers(count: int) -> None:
         return
     if sys.platform != "linux":
         raise fail("--workers needs Linux: leave it out, or start several `gatecast realtime`")
-    if not 1 <= count <= (most := most_workers()):
+    most = most_workers()
+    if not 1 <= count <= most:
         cores = most // A_CORE
         raise fail(f"--workers {count}: give 1 to {most}, up to {A_CORE} for each of {cores} cores")
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,14 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.routing import BaseRoute
 
 from api.app import node_application, rest_application
-from api.cli_feeds import DSN_FILE, URL_FILE
-from api.database import create_schema, open_engine, open_sessions, reaching
-from api.embedded import EmbeddedPostgres
+from api.cli_feeds import URL_FILE
+from api.database import create_schema, open_sessions
 from api.endpoint import Api
+from api.held import announced, database_of, engine_of, pool_of
 from api.ingest import Ingest
 from api.links import Links, data_folder, local_url
 from api.pages import served_build
-from api.postgres_binaries import EmbeddedPostgresError
 from api.readings import engine_readings, ingest_readings, upkeep_readings
 from api.replay import Plan, Replay, ReplayEnd
 from api.replay_progress import ReplayProgress
@@ -36,7 +35,6 @@ from realtime.bus_log import IDLE, LogBus
 from realtime.bus_rabbitmq import RabbitBus
 from realtime.change_log import ChangeLog
 from realtime.client import Shared
-from realtime.database import open_pool
 from realtime.database_readings import (
     DELIVERIES,
     LOG,
@@ -68,8 +66,6 @@ from realtime.tokens import Tokens
 from realtime.transport_websocket import Sockets
 from realtime.worker import Part
 
-CONNECTIONS = 16  # of one process at most
-GIVEN_BACK_WITHIN = 1.0  # sessions of tasks that were cancelled
 POLL_WITH_BELL = 0.25  # a worker is told when the log has grown
 
 
@@ -128,49 +124,7 @@ def sockets_of(settings: Settings, node: Node, receipts: Receipts) -> Sockets:
     return Sockets(Shared(node.hub, tokens, receipts.settle, settings, loop.time, node.load_leg))
 
 
-@contextlib.asynccontextmanager
-async def pool_of(dsn: str, size: int = 8) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
-    """A pool for as long as the process lives."""
-    with reaching(dsn):
-        pool = await open_pool(dsn, size=size)
-    try:
-        yield pool
-    finally:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GIVEN_BACK_WITHIN):
-                await pool.close()
-        pool.terminate()
-
-
-@contextlib.asynccontextmanager
-async def engine_of(dsn: str) -> AsyncIterator[AsyncEngine]:
-    """An engine for as long as the process lives."""
-    engine = open_engine(dsn)
-    try:
-        yield engine
-    finally:
-        await engine.dispose()
-
-
 # Processes ---------------------------------------------------------------------------------------
-
-
-@contextlib.asynccontextmanager
-async def database_of(
-    settings: Settings, processes: int = 1
-) -> AsyncIterator[tuple[str, list[tuple[str, Part]], Callable[[], None]]]:
-    """Address of the database, who watches over the embedded one, and what does away with it."""
-    if settings.database_url:
-        yield settings.database_url, [], lambda: None
-        return
-    connections = {"max_connections": str(max(100, CONNECTIONS * (processes + 2)))}
-    postgres = EmbeddedPostgres(data_folder(settings) / "postgres", settings=connections)
-    await postgres.start()
-    try:
-        with announced(data_folder(settings) / DSN_FILE, postgres.dsn):
-            yield postgres.dsn, [("postgres", PostgresGuard(postgres))], postgres.discard
-    finally:
-        await postgres.stop()
 
 
 def upkeep_of(
@@ -211,18 +165,6 @@ def readings_of(
 def public_of(settings: Settings, operations: list[BaseRoute]) -> list[BaseRoute]:
     """What of it the main port answers: nothing when it has a port of its own."""
     return [] if settings.operations_port else operations
-
-
-@contextlib.contextmanager
-def announced(file: Path, address: str) -> Iterator[None]:
-    """Commands that run beside this process find an address in its data folder."""
-    file.unlink(missing_ok=True)
-    file.touch(mode=0o600)
-    file.write_text(address, "utf-8")
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
 
 
 async def serve_all(settings: Settings, plan: Plan | None, bound: Sequence[socket.socket]) -> bool:
@@ -419,14 +361,3 @@ async def run_replay(settings: Settings, plan: Plan) -> None:
         operations = operations_routes(readiness, readings)
         process = Process(settings, readiness, parts, operations=operations)
         await process.run()
-
-
-class PostgresGuard:
-    """The process may not outlive its database server."""
-
-    def __init__(self, postgres: EmbeddedPostgres) -> None:
-        self.postgres = postgres
-
-    async def run(self) -> None:
-        code = await self.postgres.wait()
-        raise EmbeddedPostgresError(f"the embedded PostgreSQL ended with code {code}")

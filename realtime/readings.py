@@ -79,9 +79,10 @@ def node_readings(node: Node, sockets: Sockets) -> list[Reading]:
 
 def connections(sockets: Sockets) -> Mapping[str, float]:
     """By transport."""
-    return Counter({"websocket": 0, "sse": 0}) + Counter(
-        session.transport for session in sockets.clients
-    )
+    found: dict[str, float] = {"websocket": 0, "sse": 0}
+    for session in sockets.clients:
+        found[session.transport] += 1
+    return found
 
 
 def behind(sockets: Sockets) -> int:

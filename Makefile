@@ -21,6 +21,7 @@ test: .venv/.test web/dist/.built
 		--no-loadscope-reorder
 	cd web && npm test
 
+# The faults of `make test` at their full length: 60 to 90 minutes.
 faults: .venv/.test
 	$(PY) -m pytest tests/faults -s --times 10
 

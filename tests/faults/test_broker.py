@@ -23,7 +23,7 @@ from tests.support.wait import until
 
 Pool = asyncpg.Pool
 BOARD = "board:JFK:departures"
-NOTICED, LASTS, LONGEST, LAG = 3.0, 4.0, 60.0, 1.0  # seconds
+NOTICED, LASTS, LONGEST, LAG = 3.0, 6.0, 60.0, 1.0  # seconds
 RESETS_EVERY = 2.0
 MIB = 1 << 20
 MAY_GROW = 12 * MIB
@@ -161,7 +161,7 @@ async def test_a_broker_in_trouble_makes_boards_lag_for_three_seconds_at_most(
     pool: "Pool[asyncpg.Record]", dsn: str, times: int
 ) -> None:
     """A3: the broker is killed and away, short of memory, short of disk, reset each 2 s, cut off,
-    4 s each (60 s). From 3 s after the start of a fault boards lag by 1 s at most; the relay does
+    6 s each (60 s). From 3 s after the start of a fault boards lag by 1 s at most; the relay does
     not grow; what it publishes again afterwards reaches no client twice."""
     clock = asyncio.get_running_loop().time
     windows: dict[str, tuple[float, float]] = {}
@@ -177,7 +177,7 @@ async def test_a_broker_in_trouble_makes_boards_lag_for_three_seconds_at_most(
             for fault in FAULTS:
                 async with fault(broker, way):
                     began = clock()
-                    await asyncio.sleep(NOTICED + min(LASTS * times * 1.5, LONGEST))
+                    await asyncio.sleep(NOTICED + min(LASTS * times, LONGEST))
                     windows[fault.__name__] = began + NOTICED, clock()
                 back = await stage.published(60)
                 await stage.go_on()

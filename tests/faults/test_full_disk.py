@@ -21,7 +21,7 @@ from tests.support.wait import until
 
 BOARD = "board:JFK:departures"
 ROOM = 8 << 20
-FULL, LONGEST = 2.0, 30.0
+FULL, LONGEST = 3.0, 30.0
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
 
 
@@ -79,7 +79,7 @@ def fill(disk: Path) -> Path:
 async def test_writers_of_a_full_disk_get_errors_and_nothing_has_to_be_restarted(
     crashing: Crashing, times: int
 ) -> None:
-    """A1: the disk is full for 2 s (30 s). Writers are told so; node and relay wait; once there is
+    """A1: the disk is full for 3 s (30 s). Writers are told so; node and relay wait; once there is
     room everything goes on by itself, and every acknowledged commit is in the log and was
     displayed."""
     async with small_disk(crashing) as disk:
@@ -98,7 +98,7 @@ async def test_writers_of_a_full_disk_get_errors_and_nothing_has_to_be_restarted
                         within=allowed(60),
                         what="writers are refused",
                     )
-                    await asyncio.sleep(min(FULL * times * 1.5, LONGEST))
+                    await asyncio.sleep(min(FULL * times, LONGEST))
                     refused, before = writers.failures, writers.commits
                     ballast.unlink()
                     freed = asyncio.get_running_loop().time()

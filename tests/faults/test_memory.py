@@ -1,7 +1,5 @@
 """F15: the kernel kills a process that needs more memory than it may have."""
 
-import signal
-
 import asyncpg
 import pytest
 
@@ -9,15 +7,13 @@ from tests.support.followers import add_person, at_rest
 from tests.support.gatecast import Gatecast
 from tests.support.legs import add_legs, key_of
 from tests.support.load import Watcher, Writers, watching
-from tests.support.memory import limits_memory, memory_group
+from tests.support.memory import limits_memory, run_out_of_memory
 from tests.support.pace import allowed
 from tests.support.verdict import verdict
 from tests.support.wait import until
 
 Pool = asyncpg.Pool
 BOARD = "board:JFK:departures"
-ROOM = 64 << 10
-"""Bytes that it may still get: what it has counts where it was."""
 
 
 @pytest.mark.timeout(400)
@@ -50,18 +46,6 @@ async def test_every_part_may_be_killed_for_its_memory(
     assert states <= {"sent", "superseded"}
     way = "by a control group" if limits_memory() else "by SIGKILL"
     print(f"F15: relay, node and notifier killed {way}, {watcher.connects} connects of the client")
-
-
-async def run_out_of_memory(part: Gatecast) -> None:
-    """It is killed for its next page."""
-    if not limits_memory():
-        assert part.kill() == -signal.SIGKILL
-        return
-    with memory_group() as group:
-        group.squeeze(ROOM)
-        group.add(part.pid)
-        code = await part.wait(allowed(30))
-    assert code == -signal.SIGKILL
 
 
 async def go_on(writers: Writers) -> None:

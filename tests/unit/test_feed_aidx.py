@@ -6,18 +6,18 @@ from typing import Any
 import pytest
 
 from api.feed import CodeShare, Complaint, Patch, Place, Reading, Reference
-from api.feed_aidx import AidxRefused, read_aidx, read_message
+from api.feed_aidx import AidxRefused, read_aidx, read_aidx_body
 from api.feed_times import read_time
 from tests.support.aidx import (
     IATA,
     NIL,
     SOAP_11,
     SOAP_12,
+    aidx,
     clock,
     identifier,
     in_soap,
     leg,
-    message,
     planned,
     resources,
     time,
@@ -32,7 +32,7 @@ KNOWN = Reference(
 
 
 def read(*legs: str, known: Reference = KNOWN, **attributes: str) -> Reading:
-    return read_aidx(message(*legs, **attributes), NOW, known)
+    return read_aidx(aidx(*legs, **attributes), NOW, known)
 
 
 def patch(data: str, named: str | None = None, **rest: str) -> Patch:
@@ -209,7 +209,7 @@ def test_way_01_code_contexts_are_wrong_or_missing_and_icao_codes_pass_for_iata(
 
 
 def test_way_02_other_orders_prefixes_and_vendor_elements() -> None:
-    body = message(leg(planned() + "<XBoardStatus>9</XBoardStatus>"
+    body = aidx(leg(planned() + "<XBoardStatus>9</XBoardStatus>"
                        "<ServiceType>J</ServiceType>"))  # fmt: skip
     prefixed = (
         body.decode().replace("</", "</ns0:").replace("<", "<ns0:").replace("<ns0:/ns0:", "</ns0:")
@@ -217,7 +217,7 @@ def test_way_02_other_orders_prefixes_and_vendor_elements() -> None:
     plain = read_aidx(body, NOW, KNOWN)
     assert read_aidx(prefixed.encode(), NOW, KNOWN) == plain
     for space in (SOAP_11, SOAP_12):
-        enveloped = read_message(in_soap(body, space), NOW, KNOWN)
+        enveloped = read_aidx_body(in_soap(body, space), NOW, KNOWN)
         assert (enveloped.soap, enveloped.reading) == (space, plain)
     assert plain.patches[0].set["service_type"] == "J"
 
@@ -317,11 +317,11 @@ def test_way_10_one_number_twice_is_two_legs() -> None:
 
 
 def test_way_11_no_full_picture_just_now_is_no_empty_picture() -> None:
-    body = message(
+    body = aidx(
         '<Success/><Warnings><Warning Type="911">Try in 590.5 seconds.</Warning></Warnings>',
         root="IATA_AIDX_FlightLegRS",
     )
-    found = read_message(in_soap(body), NOW, KNOWN)
+    found = read_aidx_body(in_soap(body), NOW, KNOWN)
     assert (found.warnings, found.reading.patches) == (["Try in 590.5 seconds."], [])
 
 
@@ -357,13 +357,13 @@ def test_a_bad_value_costs_no_other_value(data: str, code: str, field: str) -> N
     ("body", "code"),
     [
         (b"<hello/>", "not_aidx"),
-        (message(leg("")).replace(IATA.encode(), b"urn:other"), "not_aidx"),
-        (message(root="IATA_AIDX_FlightLegRQ"), "not_aidx"),
-        (message(), "no_legs"),
+        (aidx(leg("")).replace(IATA.encode(), b"urn:other"), "not_aidx"),
+        (aidx(root="IATA_AIDX_FlightLegRQ"), "not_aidx"),
+        (aidx(), "no_legs"),
         (in_soap(b""), "not_aidx"),
-        (in_soap(message(leg("")), header='<a:B xmlns:a="urn:a" s:mustUnderstand="1"/>'),
+        (in_soap(aidx(leg("")), header='<a:B xmlns:a="urn:a" s:mustUnderstand="1"/>'),
          "must_understand"),
-        (message("<Errors/>", root="IATA_AIDX_FlightLegRS"), "sender_failed"),
+        (aidx("<Errors/>", root="IATA_AIDX_FlightLegRS"), "sender_failed"),
     ],
 )  # fmt: skip
 def test_bodies_that_are_no_push(body: bytes, code: str) -> None:

@@ -125,7 +125,10 @@ def broker_readings(bus: RabbitBus) -> list[Reading]:
         ),
         Reading("bus_filled_total", "Rows read from the log instead.", lambda: counts.filled),
         Reading(
-            "bus_unreadable_total", "Deliveries that nobody can read.", lambda: counts.unreadable
+            "bus_strangers_total",
+            "Deliveries that no relay has published, by reason.",
+            lambda: counts.strangers,
+            ("reason",),
         ),
         Reading("confirms_pending", "Published and not yet confirmed.", lambda: bus.unconfirmed),
         Reading(

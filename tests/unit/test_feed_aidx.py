@@ -4,10 +4,14 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from api.feed import CodeShare, Complaint, Patch, Place, Reading, Reference
 from api.feed_aidx import AidxRefused, read_aidx, read_aidx_body
 from api.feed_times import read_time
+from api.fields import Said, read_patch
+from api.merge import Authority, Columns, combine, merge
 from tests.support.aidx import (
     IATA,
     NIL,
@@ -370,3 +374,46 @@ def test_bodies_that_are_no_push(body: bytes, code: str) -> None:
     with pytest.raises(AidxRefused) as refused:
         read_aidx(body, NOW, KNOWN)
     assert refused.value.code == code
+
+
+STEPS = st.lists(
+    st.sampled_from([
+        time("OFB", "EST", clock(70)), time("OFB", "EST", ""), time("OFB", "ACT", clock(-3)),
+        time("GTO", "ACT", clock(-20)), time("BST", "ACT", clock(-15)),
+        "<OperationalStatus>DX</OperationalStatus>", "<OperationalStatus>OP</OperationalStatus>",
+        "<OperationalStatus>LAN</OperationalStatus>",
+        "<PlannedArrivalAptHistory>LGW</PlannedArrivalAptHistory>",
+        resources("Departure", "<PassengerGate>B22</PassengerGate>"),
+        resources("Departure", f"<PassengerGate {NIL}/>"),
+        resources("Arrival", "<BaggageClaimUnit>3</BaggageClaimUnit>", "Planned"),
+        "<CodeShareInfo><Airline>ZZ</Airline><FlightNumber>4</FlightNumber></CodeShareInfo>",
+        f"<CodeShareInfo {NIL}/>",
+    ]),
+    max_size=4,
+)  # fmt: skip
+TOLD = st.lists(
+    st.tuples(STEPS, st.sampled_from([1, 2]), st.integers(1, 2)), min_size=1, max_size=6
+)
+
+
+def columns(bodies: list[tuple[int, bytes]]) -> Columns:
+    said: dict[int, dict[str, Said]] = {}
+    for feed_id, body in bodies:
+        for patch in read_aidx(body, NOW, KNOWN).patches:
+            said[feed_id] = combine(said.get(feed_id, {}), read_patch(patch, NOW))
+    return merge(said, {1: Authority(100), 2: Authority(10, {"movement": 200})})
+
+
+@given(told=TOLD, dice=st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_order_and_repetition_of_bodies_do_not_matter(told: Any, dice: Any) -> None:
+    """A10, from the bytes on."""
+    bodies = []
+    for minute, (steps, feed_id, attempt) in enumerate(told):
+        repeat = f"<RepeatNumber>{attempt}</RepeatNumber>"
+        made = (NOW - timedelta(minutes=60 - minute)).isoformat()
+        one = leg(planned() + "".join(steps), identifier(repeat=repeat))
+        bodies.append((feed_id, aidx(one, TimeStamp=made)))
+    shuffled = bodies + dice.choices(bodies, k=3)
+    dice.shuffle(shuffled)
+    assert columns(shuffled) == columns(bodies)

@@ -14,13 +14,16 @@ from starlette.applications import Starlette
 
 from api.tls import Certificate
 from realtime.app import Readiness
+from realtime.connection import MAX_FRAME
+from realtime.detach import DetachingProtocol
 from realtime.errors import SHUTDOWN
 from realtime.settings import Settings
-from realtime.transport_websocket import MAX_FRAME, Sockets
+from realtime.transport_websocket import Sockets
 from realtime.worker import Part
 
 SEND_BUFFER = 64 * 1024
 SECOND_SIGNAL = 130
+LEAVE_WITHIN = 2.0
 
 
 class Server(uvicorn.Server):
@@ -55,13 +58,15 @@ def listen(settings: Settings) -> socket.socket:
     return bound
 
 
-def server_of(app: Starlette, certificate: Certificate | None = None) -> Server:
+def server_of(
+    app: Starlette, certificate: Certificate | None = None, detach: bool = False
+) -> Server:
     """uvicorn as Gatecast needs it: the fast parsers, no compression, no logs of its own."""
     context = None if certificate is None else certificate.context
     config = uvicorn.Config(
         app,
         http="httptools",
-        ws="websockets-sansio",
+        ws=DetachingProtocol if detach else "websockets-sansio",
         ws_max_size=MAX_FRAME,
         ws_ping_interval=None,
         ws_per_message_deflate=False,
@@ -91,7 +96,9 @@ class Process:
         self.readiness = readiness
         self.parts = parts
         self.certificate = Certificate.of(settings) if app is not None else None
-        self.server = server_of(app, self.certificate) if app is not None else None
+        self.server = None
+        if app is not None:
+            self.server = server_of(app, self.certificate, settings.transport == "detached")
         self.sockets = sockets
         self.stopping = asyncio.Event()
 
@@ -132,8 +139,11 @@ class Process:
             return
         await asyncio.sleep(self.settings.drain_delay)
         self.server.stop_listening()
-        outboxes = list(self.sockets.clients.values()) if self.sockets is not None else []
-        random.shuffle(outboxes)
-        for outbox in outboxes:
-            outbox.disconnect(SHUTDOWN)
-            await asyncio.sleep(self.settings.drain / len(outboxes))
+        if self.sockets is None:
+            return
+        sinks = list(self.sockets.clients.values())
+        random.shuffle(sinks)
+        for sink in sinks:
+            sink.disconnect(SHUTDOWN)
+            await asyncio.sleep(self.settings.drain / len(sinks))
+        await self.sockets.gone(within=LEAVE_WITHIN)

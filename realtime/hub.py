@@ -48,6 +48,10 @@ class Sink(Protocol):
 
     encode: Encode
 
+    def __len__(self) -> int:
+        """Frames that wait."""
+        ...
+
     def reply(self, frame: bytes) -> None:
         """Queue a frame that nothing replaces."""
         ...

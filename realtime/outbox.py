@@ -21,6 +21,40 @@ class Session(Protocol):
         ...
 
 
+class Backlog:
+    """Frames in order; a newer frame of a slot takes the place of the one that waits."""
+
+    __slots__ = ("_frames", "_replies")
+
+    def __init__(self) -> None:
+        self._frames: dict[Slot | int, bytes] = {}
+        self._replies = 0
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def reply(self, frame: bytes) -> None:
+        self._replies += 1
+        self._frames[self._replies] = frame
+
+    def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> None:
+        for slot, frame in frames:
+            self._frames.pop(slot, None)
+            self._frames[slot] = frame
+
+    def forget(self, channel: str) -> None:
+        """Drop the publications of this channel."""
+        gone = [slot for slot in self._frames if isinstance(slot, tuple) and slot[0] == channel]
+        for slot in gone:
+            del self._frames[slot]
+
+    def take(self) -> list[bytes]:
+        """Everything that waits."""
+        frames = list(self._frames.values())
+        self._frames.clear()
+        return frames
+
+
 class Outbox:
     """The sink of one connection, emptied by its one writer."""
 
@@ -29,34 +63,27 @@ class Outbox:
     ) -> None:
         self.encode = encode
         self._join = join
-        self._waiting: dict[Slot | int, bytes] = {}
-        self._replies = 0
+        self._backlog = Backlog()
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
         self.ended: DisconnectCode | None = None
 
     def __len__(self) -> int:
-        """Frames that wait."""
-        return len(self._waiting)
+        return len(self._backlog)
 
     def reply(self, frame: bytes) -> None:
-        self._replies += 1
-        self._waiting[self._replies] = frame
-        if len(self._waiting) >= MAX_UNREAD_REPLIES:
+        self._backlog.reply(frame)
+        if len(self._backlog) >= MAX_UNREAD_REPLIES:
             self._drained.clear()
         self._filled.set()
 
     def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> None:
-        for slot, frame in frames:
-            self._waiting.pop(slot, None)
-            self._waiting[slot] = frame
+        self._backlog.publish(frames)
         self._filled.set()
 
     def forget(self, channel: str) -> None:
-        gone = [slot for slot in self._waiting if isinstance(slot, tuple) and slot[0] == channel]
-        for slot in gone:
-            del self._waiting[slot]
+        self._backlog.forget(channel)
 
     def invalidate(self, channel: str) -> None:
         self.forget(channel)
@@ -73,10 +100,8 @@ class Outbox:
         """Everything that waits, as one frame; empty when only the end is left."""
         await self._filled.wait()
         self._filled.clear()
-        frames = list(self._waiting.values())
-        self._waiting.clear()
         self._drained.set()
-        return self._join(frames)
+        return self._join(self._backlog.take())
 
     async def drained(self) -> None:
         """Wait while a client asks faster than it reads."""

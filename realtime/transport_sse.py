@@ -27,7 +27,7 @@ from realtime.errors import (
     Refused,
 )
 from realtime.flight import parse_leg_key
-from realtime.hub import Slot
+from realtime.hub import Sink, Slot
 from realtime.outbox import Outbox, Session
 from realtime.protocol import MAP, PHASE_STREAM, STREAM, Publication, Subscribe, encode
 
@@ -98,7 +98,7 @@ class EventStream(Response):
         channel: Channel,
         position: Position | None,
         shared: Shared,
-        connected: dict[Session, Outbox],
+        connected: dict[Session, Sink],
     ) -> None:
         super().__init__(headers=HEADERS)
         del self.headers["content-length"]
@@ -231,7 +231,7 @@ async def write(send: Send, outbox: Outbox, stall_timeout: float) -> None:
         outbox.disconnect(SLOW)
 
 
-def sse_routes(shared: Shared, connected: dict[Session, Outbox]) -> list[BaseRoute]:
+def sse_routes(shared: Shared, connected: dict[Session, Sink]) -> list[BaseRoute]:
     """`/sse/flights/<leg key>` and `/sse/boards/<IATA>/<departures or arrivals>`."""
 
     def stream(name: str, request: Request) -> Response:

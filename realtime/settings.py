@@ -37,7 +37,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     firebase_web: str = ""  # JSON of the web app in Firebase; empty: browsers get no push
     log_format: str = "auto"  # auto | pretty | json
     log_level: str = "info"
-    transport: Literal["detached", "asgi"] = "asgi"  # of WebSockets after their handshake
+    transport: Literal["detached", "asgi"] = "detached"  # of WebSockets after their handshake
     ping_interval: Seconds = 25.0
     pong_timeout: Seconds = 8.0
     connect_timeout: Seconds = 10.0

@@ -17,7 +17,7 @@ from realtime.notice_change import before_of
 from realtime.notice_guard import Doubt
 from realtime.notice_rules import Decision, OpenDelivery, decide, told_after
 from realtime.notice_text import old_and_new, text
-from realtime.sender import Notice, Outcome, Sent, Target
+from realtime.sender import MUTED, Notice, Outcome, Sent, Target
 
 TOGETHER = timedelta(seconds=1)
 RETRY_BASE, RETRY_CAP, RETRY_LEAST = 10.0, 40.0, 1.0
@@ -116,7 +116,8 @@ def judge(rows: Sequence[Row], doubt: Doubt | None = None) -> tuple[Claim | None
     ends += [result(each, "sent", anew) for each in told_before]
     targets = TARGETS.decode(row["targets"])
     if not targets:
-        return None, [result(newest, "undeliverable", "no device"), *ends, *kept]
+        end = ("suppressed", MUTED) if row["muted"] else ("undeliverable", "no device")
+        return None, [result(newest, *end), *ends, *kept]
     notice, before = notice_of(newest, leg, follower, decision), answers_of(newest, targets)
     claim = Claim(
         newest=newest,

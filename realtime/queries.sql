@@ -428,8 +428,9 @@ RETURNING d.account_id, d.leg_id, d.version
 -- name: load_claimed
 -- $1 worker: what it has claimed, newest first within a leg, with all that decides: the leg, the
 -- clock, the feed of the change, the follower with what rang in the last 20 minutes or is said once,
--- the devices, the version that a screen of the account has shown, the legs that bear on this one;
--- and the wall clock, and how many seconds of the lease are left. The state of a leg is built once.
+-- the devices and whether alerts are off on another, the version that a screen of the account has
+-- shown, the legs that bear on this one; and the wall clock, and how many seconds of the lease are
+-- left. The state of a leg is built once.
 WITH legs AS MATERIALIZED (
   SELECT l.leg_id, public_state(l) AS state FROM flight_leg l
   WHERE l.leg_id IN (SELECT leg_id FROM delivery WHERE state = 'claimed' AND worker = $1))
@@ -457,7 +458,9 @@ SELECT d.account_id, d.leg_id, d.version, d.seq, d.kinds, d.urgent, d.held_until
        OR n.said && '{inbound_late,connection_risk,check_in_closing}')) AS rung,
   (SELECT coalesce(jsonb_agg(jsonb_build_object('device_id', v.device_id, 'platform', v.platform,
      'kind', v.kind, 'target', v.target) ORDER BY v.created_at), '[]')
-   FROM device v WHERE v.account_id = d.account_id AND v.dead_at IS NULL) AS targets
+   FROM device v WHERE v.account_id = d.account_id AND v.dead_at IS NULL AND v.alerts) AS targets,
+  EXISTS (SELECT FROM device v WHERE v.account_id = d.account_id AND v.dead_at IS NULL
+    AND NOT v.alerts) AS muted
 FROM delivery d JOIN flight_leg l USING (leg_id) JOIN legs p USING (leg_id)
 JOIN account a USING (account_id) CROSS JOIN clock c
 LEFT JOIN follow f USING (account_id, leg_id)
@@ -583,7 +586,9 @@ SELECT n.notice_id::text, n.created_at, a.preferences, board_now() AS board_at, 
   extract(epoch FROM n.expires_at - wall_now())::float8 AS left,
   (SELECT coalesce(jsonb_agg(jsonb_build_object('device_id', v.device_id, 'platform', v.platform,
      'kind', v.kind, 'target', v.target) ORDER BY v.created_at), '[]')
-   FROM device v WHERE v.account_id = n.account_id AND v.dead_at IS NULL) AS targets
+   FROM device v WHERE v.account_id = n.account_id AND v.dead_at IS NULL AND v.alerts) AS targets,
+  EXISTS (SELECT FROM device v WHERE v.account_id = n.account_id AND v.dead_at IS NULL
+    AND NOT v.alerts) AS muted
 FROM test_notice n JOIN account a USING (account_id) CROSS JOIN clock c
 WHERE n.state = 'claimed' AND n.worker = $1 ORDER BY n.created_at
 

@@ -196,10 +196,12 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(0)
         if transport.get_extra_info("sslcontext") is None:
+            self.transport.set_write_buffer_limits(0)
             self.descriptor = transport.get_extra_info("socket").fileno()
             self.lane = DIRECT
+        else:  # there the limit itself counts as reached
+            self.transport.set_write_buffer_limits(1, 0)
         self.owner.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

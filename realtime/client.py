@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from realtime.audience import Sink
 from realtime.channels import Channel, parse_channel
 from realtime.errors import (
     BAD_COMMAND,
@@ -25,9 +26,8 @@ from realtime.errors import (
     Disconnected,
     Refused,
 )
-from realtime.hub import Hub, Sink
+from realtime.hub import Hub
 from realtime.protocol import (
-    PING,
     Ack,
     Command,
     Connect,
@@ -107,8 +107,10 @@ class Client:
         "_expires",
         "_next_ping",
         "account_id",
+        "bucket",
         "channels",
         "connected",
+        "due",
         "id",
         "shared",
         "sink",
@@ -123,10 +125,12 @@ class Client:
         self.connected = False
         self.channels: set[str] = set()
         self.unanswered_pings = 0
-        started = shared.monotonic()
-        self._deadline = started + shared.settings.connect_timeout
+        now = shared.monotonic()
+        self._deadline = now + shared.settings.connect_timeout
         self._next_ping = float("inf")
         self._expires = float("inf")
+        self.bucket = 0
+        self.due = self._next_look(now)
 
     async def receive(self, frame: bytes | str) -> None:
         """Obey the commands of one frame in order; Disconnected ends the connection."""
@@ -159,6 +163,7 @@ class Client:
     def tick(self, now: float) -> DisconnectCode | None:
         """Send a ping when one is due; the code to close with when the client's time is over."""
         if not self.connected:
+            self.due = self._next_look(now)
             return STALE if now > self._deadline else None
         if now > self._expires:
             return EXPIRED
@@ -170,8 +175,16 @@ class Client:
             if not self.unanswered_pings:
                 self._deadline = now + settings.pong_timeout
             self.unanswered_pings += 1
-            self.sink.reply(PING)
+            self.sink.ping()
+        self.due = self._next_look(now)
         return None
+
+    def _next_look(self, now: float) -> float:
+        """When something may have to be done; who has not connected may do so at any time."""
+        if not self.connected:
+            return min(self._deadline, now + self.shared.settings.ping_interval / 2)
+        awaited = self._deadline if self.unanswered_pings else self._next_ping
+        return min(awaited, self._next_ping, self._expires)
 
     def leave(self) -> None:
         """The socket is gone: no channel may keep it."""

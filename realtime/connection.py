@@ -4,11 +4,12 @@ No task, queue, timer or dict of its own while nothing has to wait.
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from typing import Any, Protocol, cast
 
 import structlog
 
+from realtime.audience import DIRECT, ENCRYPTED, Encode, Slot, json_frames
 from realtime.errors import SERVER_ERROR, SLOW, DisconnectCode, Disconnected
 from realtime.frames import (
     BAD_TEXT,
@@ -26,9 +27,10 @@ from realtime.frames import (
     parse,
     parse_close,
 )
-from realtime.hub import Encode, Slot, json_frames
-from realtime.outbox import MAX_UNREAD_REPLIES, MOVED, STATE_INVALIDATED, Backlog, Session
+from realtime.outbox import MAX_UNREAD_REPLIES, MOVED, STATE_INVALIDATED, Backlog
+from realtime.protocol import PING as EMPTY
 from realtime.protocol import join, unsubscribe_push
+from realtime.wheel import Session
 
 MAX_FRAME = 64 * 1024
 FRAMES_A_TURN = 64
@@ -36,10 +38,17 @@ FRAMES_A_BEAT = 512
 CLOSED_WITHIN = 10.0
 SLOW_WITHIN = 30.0  # who reads on within this time finds out why it was left
 LINGER = 1.0
+KEEPALIVE = frame(EMPTY)
+KEPT: Slot = ("ping", "")
 
 
 class Peer(Session, Protocol):
     """Who obeys what the socket brings."""
+
+    @property
+    def channels(self) -> Collection[str]:
+        """What it has joined."""
+        ...
 
     def obey(self, frame: bytes | str) -> Coroutine[Any, Any, None] | None:
         """Obey one frame; what is returned is awaited before the next one."""
@@ -69,6 +78,10 @@ class Owner(Protocol):
         """Something waits for it from now on."""
         ...
 
+    def drained(self, connection: "Connection") -> None:
+        """It takes what is written again."""
+        ...
+
     def lost(self, connection: "Connection") -> None: ...
 
 
@@ -87,8 +100,10 @@ class Connection(asyncio.Protocol):
         "_resting",
         "_spent",
         "_task",
+        "descriptor",
         "encode",
         "ended",
+        "lane",
         "owner",
         "peer",
         "transport",
@@ -101,6 +116,8 @@ class Connection(asyncio.Protocol):
         self.owner = owner
         self.encode: Encode = json_frames
         self.ended = False
+        self.lane = ENCRYPTED
+        self.descriptor = -1
         self._backlog: Backlog | None = None  # None: the socket takes what is written
         self._beat = 0  # in which `_spent` frames came
         self._buffer: bytes | bytearray = b""
@@ -137,6 +154,19 @@ class Connection(asyncio.Protocol):
         else:
             self._write([each for _, each in frames])
 
+    def took(self, wire: bytes, count: int) -> None:
+        """Leave the rest to the transport, which calls `pause_writing` when there is one."""
+        if count < 0:
+            self.transport.abort()
+        elif self._backlog is None and not self.ended:
+            self.transport.write(wire[count:])
+
+    def ping(self) -> None:
+        if self._backlog is not None:
+            self._backlog.publish([(KEPT, EMPTY)])
+        else:
+            self.transport.write(KEEPALIVE)
+
     def forget(self, channel: str) -> None:
         if self._backlog is not None:
             self._backlog.forget(channel)
@@ -166,7 +196,12 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(0)
+        if transport.get_extra_info("sslcontext") is None:
+            self.transport.set_write_buffer_limits(0)
+            self.descriptor = transport.get_extra_info("socket").fileno()
+            self.lane = DIRECT
+        else:  # there the limit itself counts as reached
+            self.transport.set_write_buffer_limits(1, 0)
         self.owner.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -188,6 +223,8 @@ class Connection(asyncio.Protocol):
             return
         if backlog:
             self._write(backlog.take())
+        if self._backlog is None:
+            self.owner.drained(self)
         self._uncork()
         self.go_on()
 

@@ -2,23 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
+from realtime.audience import WAITING, Encode, Slot, json_frames
 from realtime.errors import DisconnectCode
-from realtime.hub import Encode, Slot, json_frames
-from realtime.protocol import join, unsubscribe_push
+from realtime.protocol import PING, join, unsubscribe_push
 
 MAX_UNREAD_REPLIES = 256
 STATE_INVALIDATED = (2502, "state invalidated")
 MOVED = (2000, "moved")  # below 2500 for good: who subscribed again would hear the same again
-
-
-class Session(Protocol):
-    """A connected client as the keepalive sees it."""
-
-    def tick(self, now: float) -> DisconnectCode | None:
-        """Send a ping when one is due; the code to close with when the client's time is over."""
-        ...
 
 
 class Backlog:
@@ -62,6 +53,8 @@ class Outbox:
         self, encode: Encode = json_frames, join: Callable[[list[bytes]], bytes] = join
     ) -> None:
         self.encode = encode
+        self.lane = WAITING
+        self.descriptor = -1
         self._join = join
         self._backlog = Backlog()
         self._filled = asyncio.Event()
@@ -81,6 +74,12 @@ class Outbox:
     def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> None:
         self._backlog.publish(frames)
         self._filled.set()
+
+    def took(self, wire: bytes, count: int) -> None:
+        """Nothing is written to it at once."""
+
+    def ping(self) -> None:
+        self.reply(PING)
 
     def forget(self, channel: str) -> None:
         self._backlog.forget(channel)

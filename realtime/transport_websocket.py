@@ -10,12 +10,15 @@ from urllib.parse import urlsplit
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from realtime.audience import DIRECT, ENCRYPTED, WAITING, Sink
 from realtime.client import Client, Shared
 from realtime.connection import Connection
 from realtime.detach import EXTENSION
 from realtime.errors import SLOW, Disconnected
-from realtime.hub import Sink
-from realtime.outbox import Outbox, Session
+from realtime.outbox import Outbox
+from realtime.wheel import Session, Wheel
+
+LOOKS_A_TURN = 256
 
 
 class Sockets:
@@ -25,21 +28,42 @@ class Sockets:
         self.shared = shared
         self.clients: dict[Session, Sink] = {}
         self.beats = 0
+        self._wheel = Wheel(min(1.0, shared.settings.ping_interval / 4))
         self._ending: dict[Connection, float] = {}
         self._slow: dict[Connection, tuple[int, float]] = {}  # bytes that waited, since when
         self._throttled: list[Connection] = []
         self._left = asyncio.Event()
 
+    def add(self, session: Session, sink: Sink) -> None:
+        """Keep account of it, and look after it when it is due."""
+        self.clients[session] = sink
+        self._wheel.add(session)
+
+    def remove(self, session: Session) -> None:
+        """It is gone."""
+        if self.clients.pop(session, None) is not None:
+            self._wheel.remove(session)
+
     async def keep_alive(self) -> None:
         """One task for all: pings, and an end for those whose time is over."""
         while True:
-            await asyncio.sleep(min(1.0, self.shared.settings.ping_interval / 4))
+            await asyncio.sleep(self._wheel.step)
             now = self.shared.monotonic()
-            for client, sink in list(self.clients.items()):
-                over = client.tick(now)
-                if over is not None:
-                    sink.disconnect(over)
+            for count, session in enumerate(self._wheel.turn(now)):
+                self._look_at(session, now)
+                if count % LOOKS_A_TURN == LOOKS_A_TURN - 1:
+                    await asyncio.sleep(0)
             self._beat(now)
+
+    def _look_at(self, session: Session, now: float) -> None:
+        sink = self.clients.get(session)
+        if sink is None:
+            return
+        over = session.tick(now)
+        if over is not None:
+            sink.disconnect(over)
+        if session in self.clients:
+            self._wheel.add(session)
 
     async def gone(self, within: float) -> None:
         """Wait for detached sockets that were told to leave, then cut those that did not."""
@@ -74,7 +98,7 @@ class Sockets:
             return
 
     def opened(self, connection: Connection) -> None:
-        self.clients[connection.peer] = connection
+        self.add(connection.peer, connection)
 
     def throttled(self, connection: Connection) -> None:
         self._throttled.append(connection)
@@ -86,6 +110,12 @@ class Sockets:
     def slowed(self, connection: Connection) -> None:
         waiting = connection.transport.get_write_buffer_size()
         self._slow[connection] = waiting, self.shared.monotonic()
+        self.shared.hub.change_lane(connection, connection.peer.channels, WAITING)
+
+    def drained(self, connection: Connection) -> None:
+        self._slow.pop(connection, None)
+        lane = DIRECT if connection.descriptor >= 0 else ENCRYPTED
+        self.shared.hub.change_lane(connection, connection.peer.channels, lane)
 
     def lost(self, connection: Connection) -> None:
         self._forget(connection)
@@ -94,7 +124,7 @@ class Sockets:
             self._left.set()
 
     def _forget(self, connection: Connection) -> None:
-        self.clients.pop(connection.peer, None)
+        self.remove(connection.peer)
         self._slow.pop(connection, None)
 
     def _open(self) -> list[Connection]:
@@ -109,9 +139,7 @@ class Sockets:
             connection.go_on()
         for connection, (waited, since) in list(self._slow.items()):
             waiting = connection.transport.get_write_buffer_size()
-            if not connection.slow:
-                del self._slow[connection]
-            elif waiting < waited:
+            if waiting < waited:
                 self._slow[connection] = waiting, now
             elif now - since >= self.shared.settings.stall_timeout:
                 connection.disconnect(SLOW)
@@ -124,7 +152,7 @@ class Sockets:
         await socket.accept(subprotocol)
         outbox = Outbox()
         client = Client(outbox, self.shared)
-        self.clients[client] = outbox
+        self.add(client, outbox)
         stall = self.shared.settings.stall_timeout
         writer = asyncio.create_task(write(socket, outbox, stall), name=f"write {client.id}")
         reader = asyncio.create_task(read(socket, client, outbox), name=f"read {client.id}")
@@ -134,7 +162,7 @@ class Sockets:
                 await asyncio.wait((writer,), timeout=1.0)
         finally:
             client.leave()
-            del self.clients[client]
+            self.remove(client)
             reader.cancel()
             writer.cancel()
             for ended in await asyncio.gather(reader, writer, return_exceptions=True):

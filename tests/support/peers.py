@@ -25,6 +25,9 @@ class Echo:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.channels: set[str] = set()
+        self.due = float("inf")
+        self.bucket = 0
 
     def obey(self, frame: bytes | str) -> Coroutine[Any, Any, None] | None:
         if isinstance(frame, str):

@@ -38,6 +38,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log_format: str = "auto"  # auto | pretty | json
     log_level: str = "info"
     transport: Literal["detached", "asgi"] = "detached"  # of WebSockets after their handshake
+    connects_per_second: Annotated[int, Meta(ge=1)] = 1000  # above it clients come back later
     writer: Literal["auto", "pure"] = "auto"  # pure: without the loop in C, also where it was built
     ping_interval: Seconds = 25.0
     pong_timeout: Seconds = 8.0

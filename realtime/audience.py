@@ -11,6 +11,7 @@ from typing import Protocol
 from realtime.errors import DisconnectCode
 from realtime.frames import frame
 from realtime.protocol import Publication, join, publication_push
+from realtime.traffic import Traffic
 
 Slot = tuple[str, str]
 """What a newer frame of the same slot replaces while it waits: a channel and a leg key."""
@@ -143,6 +144,11 @@ class Walk:
         return found
 
     @property
+    def size(self) -> int:
+        """How many publications."""
+        return sum(map(len, self.groups))
+
+    @property
     def wire(self) -> bytes:
         """All pushes as one WebSocket frame."""
         if not self._wire:
@@ -223,7 +229,7 @@ class Audience:
             if known < taken:
                 sink.publish(walk.frames(sink.encode, known))
 
-    def serve(self, most: int, write_all: WriteAll) -> bool:
+    def serve(self, most: int, write_all: WriteAll, traffic: Traffic) -> bool:
         """Serve at most so many; whether the walk is over."""
         assert self.walk is not None
         for lane, table in enumerate(self.tables):
@@ -231,6 +237,9 @@ class Audience:
                 continue
             share = most if lane != ENCRYPTED else max(1, most // ENCRYPTED_COSTS)
             stop, table.left = table.left, max(0, table.left - share)
+            if lane != WAITING:
+                count = stop - table.left
+                traffic.sent(self.walk.size * count, len(self.walk.wire) * count)
             if lane == DIRECT:
                 wire, sinks = self.walk.wire, table.sinks
                 short = write_all(table.descriptors, table.left, stop, wire)

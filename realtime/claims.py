@@ -30,6 +30,26 @@ PREFERENCES = msgspec.json.Decoder(Preferences)
 TOLD = msgspec.json.Decoder(Told)
 RUNG = msgspec.json.Decoder(tuple[Rung, ...])
 
+# What the reason of an end holds, and a word for it; the first counts.
+WHY: Mapping[str, str] = {
+    "said with version": "told",
+    "said anew": "told",
+    "no device took it": "no device took it",
+    "no device": "no device",
+    "not followed": "not followed",
+    "not shown any more": "not shown",
+    "quiet hours": "quiet hours",
+    "flapping": "flapping",
+    "blocked by the operator": "blocked",
+    "doubted": "doubted",
+    "below the step": "not wanted",
+    "not wanted": "not wanted",
+    "known already": "known already",
+    "expired": "too late",
+    "is over": "too late",
+    "the time has passed": "too late",
+}
+
 Row = asyncpg.Record
 """What `load_claimed` gives of a delivery."""
 
@@ -321,6 +341,13 @@ def details_of(answers: Sequence[Sent]) -> str:
     """What the provider said of those that did not take it."""
     refused = [sent.detail for sent in answers if sent.outcome is not Outcome.ACCEPTED]
     return "; ".join(dict.fromkeys(refused))[:500]
+
+
+def why(reason: str | None) -> str:
+    """One of a few words for the reason of an end, which itself is written for a person."""
+    if reason is None:
+        return "told"
+    return next((word for part, word in WHY.items() if part in reason), "no longer true")
 
 
 def learned(claim: Claim) -> Learned:

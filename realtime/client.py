@@ -42,6 +42,7 @@ from realtime.protocol import (
 )
 from realtime.settings import Settings
 from realtime.tokens import Tokens
+from realtime.traffic import Traffic
 
 MAX_CHANNELS = 128
 BUILD = version("gatecast")
@@ -71,6 +72,11 @@ class Shared(Struct, frozen=True):
     settings: Settings
     monotonic: Callable[[], float]
     load_leg: LoadLeg
+
+    @property
+    def traffic(self) -> Traffic:
+        """What is counted."""
+        return self.hub.traffic
 
 
 Later = Coroutine[Any, Any, dict[str, Any]]
@@ -116,6 +122,8 @@ class Client:
         "sink",
         "unanswered_pings",
     )
+
+    transport = "websocket"
 
     def __init__(self, sink: Sink, shared: Shared) -> None:
         self.id = secrets.token_hex(8)
@@ -203,6 +211,7 @@ class Client:
         try:
             result = self._answer(method, command)
         except Refused as refused:
+            self.shared.traffic.refused[str(refused.error.code)] += 1
             self.sink.reply(error_reply(command.id, refused.error))
             return None
         if isinstance(result, Coroutine):
@@ -214,6 +223,7 @@ class Client:
         try:
             result = await later
         except Refused as refused:
+            self.shared.traffic.refused[str(refused.error.code)] += 1
             self.sink.reply(error_reply(command_id, refused.error))
         else:
             self.sink.reply(reply(command_id, method, result))

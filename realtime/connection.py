@@ -30,6 +30,7 @@ from realtime.frames import (
 from realtime.outbox import MAX_UNREAD_REPLIES, MOVED, STATE_INVALIDATED, Backlog
 from realtime.protocol import PING as EMPTY
 from realtime.protocol import join, unsubscribe_push
+from realtime.traffic import Traffic
 from realtime.wheel import Session
 
 MAX_FRAME = 64 * 1024
@@ -63,6 +64,7 @@ class Owner(Protocol):
     """Who keeps account of connections and beats for all of them."""
 
     beats: int
+    traffic: Traffic
 
     def opened(self, connection: "Connection") -> None: ...
 
@@ -100,6 +102,7 @@ class Connection(asyncio.Protocol):
         "_resting",
         "_spent",
         "_task",
+        "code",
         "descriptor",
         "encode",
         "ended",
@@ -116,6 +119,7 @@ class Connection(asyncio.Protocol):
         self.owner = owner
         self.encode: Encode = json_frames
         self.ended = False
+        self.code = 0  # with which it was closed from here
         self.lane = ENCRYPTED
         self.descriptor = -1
         self._backlog: Backlog | None = None  # None: the socket takes what is written
@@ -150,7 +154,7 @@ class Connection(asyncio.Protocol):
 
     def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> None:
         if self._backlog is not None:
-            self._backlog.publish(frames)
+            self.owner.traffic.conflated += self._backlog.publish(frames)
         else:
             self._write([each for _, each in frames])
 
@@ -182,6 +186,8 @@ class Connection(asyncio.Protocol):
         slow = disconnect is SLOW
         if slow:
             self._backlog = None
+        if not self.ended:
+            self.code = disconnect.code
         self._close(disconnect.code, disconnect.reason, SLOW_WITHIN if slow else CLOSED_WITHIN)
 
     def send(self, payload: bytes, opcode: int = TEXT) -> None:
@@ -351,7 +357,9 @@ class Connection(asyncio.Protocol):
     # Writing -------------------------------------------------------------------------------------
 
     def _write(self, frames: list[bytes]) -> None:
-        self.transport.write(frame(join(frames)))
+        wire = frame(join(frames))
+        self.owner.traffic.sent(len(frames), len(wire))
+        self.transport.write(wire)
 
     def _uncork(self) -> None:
         corked, self._corked = self._corked, None
@@ -389,6 +397,8 @@ class Connection(asyncio.Protocol):
     def _fail(self, bad: BadFrame) -> None:
         """What follows a broken frame cannot be understood: it is not read any more."""
         self._deaf = True
+        if not self.ended:
+            self.code = bad.code
         self._close(bad.code, bad.reason, LINGER)
         if bad.code != TOO_BIG:
             self.transport.close()

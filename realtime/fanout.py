@@ -8,6 +8,7 @@ from time import perf_counter
 
 from realtime.audience import Audience, Sink, WriteAll
 from realtime.protocol import Publication
+from realtime.traffic import Traffic
 
 SLICE = 256
 TURN = 0.003
@@ -17,8 +18,9 @@ TURN = 0.003
 class Fanout:
     """Audiences that are owed something: small ones first, large ones a slice each."""
 
-    def __init__(self, write_all: WriteAll) -> None:
+    def __init__(self, write_all: WriteAll, traffic: Traffic) -> None:
         self.write_all = write_all
+        self.traffic = traffic
         self._dirty: dict[Audience, None] = {}
         self._small: deque[Audience] = deque()
         self._large: deque[Audience] = deque()
@@ -60,13 +62,15 @@ class Fanout:
     def finish(self, audience: Audience, epoch: str) -> None:
         """Everything that this one is owed, now."""
         while audience.walk is not None or audience.begin(epoch):
-            audience.serve(len(audience), self.write_all)
+            audience.serve(len(audience), self.write_all, self.traffic)
         self._dirty.pop(audience, None)
 
     def _serve(self, audiences: deque[Audience], until: float) -> None:
         while audiences:
             audience = audiences.popleft()
-            if audience.walk is not None and not audience.serve(SLICE, self.write_all):
+            if audience.walk is not None and not audience.serve(
+                SLICE, self.write_all, self.traffic
+            ):
                 audiences.append(audience)
             elif audience.pending:
                 self._dirty[audience] = None
@@ -96,5 +100,7 @@ class Fanout:
             for sink in sinks:
                 audience.skip(sink)
         descriptors = array("i", [sink.descriptor for sink in sinks])
+        frames = sum(each.walk.size for each in audiences if each.walk is not None)
+        self.traffic.sent(frames * len(sinks), len(wire) * len(sinks))
         for at, count in self.write_all(descriptors, 0, len(sinks), wire):
             sinks[at].took(wire, count)

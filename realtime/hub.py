@@ -1,6 +1,7 @@
 """Channels and their subscribers; every publication is encoded once a wire format."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from msgspec import Raw
@@ -27,6 +28,7 @@ from realtime.protocol import (
     Publication,
     Subscribe,
 )
+from realtime.traffic import Traffic
 from realtime.writers import write_each
 
 
@@ -37,8 +39,10 @@ class Hub:
         self.status_of = status_of
         self.state: LogState | None = None
         self.sinks: dict[str, Audience] = {}
-        self.fanout = Fanout(write_all)
+        self.traffic = Traffic()
+        self.fanout = Fanout(write_all, self.traffic)
         self.published = 0
+        self.joins: Counter[tuple[str, str]] = Counter()
 
     @property
     def epoch(self) -> str:
@@ -112,6 +116,7 @@ class Hub:
                 result = board_result(self.state, channel, request)
             else:
                 result = flight_result(self.state, channel, request)
+        self.joins[channel.kind, outcome_of(result)] += 1
         audience = self.sinks.get(channel.name)
         if audience is None:
             audience = self.sinks[channel.name] = Audience(channel.name)
@@ -150,6 +155,13 @@ class Hub:
             if audience is not None and publications:
                 self.published += len(publications)
                 self.fanout.add(audience, publications)
+
+
+def outcome_of(result: Mapping[str, Any]) -> str:
+    """What a subscriber got: what it had missed, everything instead of that, or everything."""
+    if result.get("recovered"):
+        return "recovered"
+    return "unrecovered" if result.get("was_recovering") else "snapshot"
 
 
 def flight_result(state: LogState, channel: Channel, request: Subscribe) -> dict[str, Any]:

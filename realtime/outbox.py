@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from realtime.audience import WAITING, Encode, Slot, json_frames
 from realtime.errors import DisconnectCode
 from realtime.protocol import PING, join, unsubscribe_push
+from realtime.traffic import Traffic
 
 MAX_UNREAD_REPLIES = 256
 STATE_INVALIDATED = (2502, "state invalidated")
@@ -28,10 +29,13 @@ class Backlog:
         self._replies += 1
         self._frames[self._replies] = frame
 
-    def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> None:
+    def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> int:
+        """How many frames gave way."""
+        before = len(self._frames) + len(frames)
         for slot, frame in frames:
             self._frames.pop(slot, None)
             self._frames[slot] = frame
+        return before - len(self._frames)
 
     def forget(self, channel: str) -> None:
         """Drop the publications of this channel."""
@@ -50,17 +54,26 @@ class Outbox:
     """The sink of one connection, emptied by its one writer."""
 
     def __init__(
-        self, encode: Encode = json_frames, join: Callable[[list[bytes]], bytes] = join
+        self,
+        encode: Encode = json_frames,
+        join: Callable[[list[bytes]], bytes] = join,
+        traffic: Traffic | None = None,
     ) -> None:
         self.encode = encode
         self.lane = WAITING
         self.descriptor = -1
+        self.traffic = Traffic() if traffic is None else traffic
         self._join = join
         self._backlog = Backlog()
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
         self.ended: DisconnectCode | None = None
+
+    @property
+    def code(self) -> int:
+        """With which it is closed; 0 while it is not."""
+        return 0 if self.ended is None else self.ended.code
 
     def __len__(self) -> int:
         return len(self._backlog)
@@ -72,7 +85,7 @@ class Outbox:
         self._filled.set()
 
     def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> None:
-        self._backlog.publish(frames)
+        self.traffic.conflated += self._backlog.publish(frames)
         self._filled.set()
 
     def took(self, wire: bytes, count: int) -> None:
@@ -100,7 +113,10 @@ class Outbox:
         await self._filled.wait()
         self._filled.clear()
         self._drained.set()
-        return self._join(self._backlog.take())
+        frames = self._backlog.take()
+        body = self._join(frames)
+        self.traffic.sent(len(frames), len(body))
+        return body
 
     async def drained(self) -> None:
         """Wait while a client asks faster than it reads."""

@@ -30,6 +30,7 @@ from realtime.errors import (
 from realtime.flight import parse_leg_key
 from realtime.outbox import Outbox
 from realtime.protocol import MAP, PHASE_STREAM, STREAM, Publication, Subscribe, encode
+from realtime.traffic import Traffic
 from realtime.wheel import Session
 
 HEADERS = {
@@ -89,8 +90,8 @@ class Connected(Protocol):
 class StreamOutbox(Outbox):
     """An outbox whose owner subscribes again by itself."""
 
-    def __init__(self) -> None:
-        super().__init__(sse_frames, b"".join)
+    def __init__(self, traffic: Traffic) -> None:
+        super().__init__(sse_frames, b"".join, traffic)
         self.lost = asyncio.Event()
 
     def invalidate(self, channel: str) -> None:
@@ -103,6 +104,8 @@ class StreamOutbox(Outbox):
 
 class EventStream(Response):
     """One client's stream, as a response that ends when either side ends it."""
+
+    transport = "sse"
 
     def __init__(
         self,
@@ -117,7 +120,7 @@ class EventStream(Response):
         self.position = position
         self.shared = shared
         self.connected = connected
-        self.outbox = StreamOutbox()
+        self.outbox = StreamOutbox(shared.traffic)
         self.bucket = 0
         self.due = shared.monotonic() + shared.settings.ping_interval * random.uniform(0.5, 1)
 
@@ -151,6 +154,7 @@ class EventStream(Response):
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.connected.remove(self)
+            self.shared.traffic.closed(self.outbox.code)
             for channel in (self.channel.name, self._freshness.name):
                 self.shared.hub.unsubscribe(self.outbox, channel)
             for task in (writer, reader, follower):
@@ -188,6 +192,7 @@ class EventStream(Response):
                 self.outbox.reply(self._first(result))
                 return
             except Refused as refused:
+                self.shared.traffic.refused[str(refused.error.code)] += 1
                 if refused.error is UNRECOVERABLE_POSITION:
                     self.position = None
                 else:

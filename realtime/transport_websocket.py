@@ -27,6 +27,7 @@ class Sockets:
     def __init__(self, shared: Shared) -> None:
         self.shared = shared
         self.clients: dict[Session, Sink] = {}
+        self.traffic = shared.traffic
         self.beats = 0
         self._wheel = Wheel(min(1.0, shared.settings.ping_interval / 4))
         self._ending: dict[Connection, float] = {}
@@ -120,6 +121,7 @@ class Sockets:
     def lost(self, connection: Connection) -> None:
         self._forget(connection)
         self._ending.pop(connection, None)
+        self.traffic.closed(connection.code)
         if not self._ending:
             self._left.set()
 
@@ -150,7 +152,7 @@ class Sockets:
 
     async def _serve(self, socket: WebSocket, subprotocol: str | None) -> None:
         await socket.accept(subprotocol)
-        outbox = Outbox()
+        outbox = Outbox(traffic=self.shared.traffic)
         client = Client(outbox, self.shared)
         self.add(client, outbox)
         stall = self.shared.settings.stall_timeout
@@ -163,6 +165,7 @@ class Sockets:
         finally:
             client.leave()
             self.remove(client)
+            self.shared.traffic.closed(outbox.code)
             reader.cancel()
             writer.cancel()
             for ended in await asyncio.gather(reader, writer, return_exceptions=True):

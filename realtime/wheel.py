@@ -9,6 +9,7 @@ from realtime.errors import DisconnectCode
 class Session(Protocol):
     """A connected client as the keepalive sees it; `due`: when to look at it, monotonic seconds."""
 
+    transport: str
     due: float
     bucket: int
 

@@ -25,6 +25,7 @@ class Echo:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.transport = "echo"
         self.channels: set[str] = set()
         self.due = float("inf")
         self.bucket = 0

@@ -17,6 +17,7 @@ from msgspec import Raw
 from realtime.audience import DIRECT, ENCRYPTED, WAITING, Audience, Sink, WriteAll
 from realtime.fanout import SLICE, Fanout
 from realtime.hub import Hub
+from realtime.traffic import Traffic
 from realtime.writers import write_each
 from tests.support.sinks import Kernel, Memory, publication
 from tests.support.wait import until
@@ -38,7 +39,7 @@ def test_whatever_happens_during_a_walk_each_gets_its_part_once_and_in_order(
     steps: list[tuple[str, int, int]], size: int
 ) -> None:
     sinks = [Memory(number) for number in range(SINKS)]
-    kernel, audience = Kernel(sinks), Audience("c")
+    kernel, audience, traffic = Kernel(sinks), Audience("c"), Traffic()
     joined: dict[int, int] = {}
     expected: list[list[tuple[str, int]]] = [[] for _ in sinks]
     published = 0
@@ -64,9 +65,9 @@ def test_whatever_happens_during_a_walk_each_gets_its_part_once_and_in_order(
         elif step == "begin" and audience.walk is None:
             audience.begin("e")
         elif step == "serve" and audience.walk is not None:
-            audience.serve(2, kernel)
+            audience.serve(2, kernel, traffic)
     while audience.walk is not None or audience.begin("e"):
-        audience.serve(3, kernel)
+        audience.serve(3, kernel, traffic)
     for number, sink in enumerate(sinks):
         assert sink.got == expected[number]
         assert (sink in audience) == (number in joined)
@@ -87,7 +88,7 @@ def audience_of(*sinks: Memory, name: str = "c") -> Audience:
 def test_what_one_turn_publishes_is_one_write_a_socket() -> None:
     sinks = [Memory(number) for number in range(6)]
     kernel = Kernel(sinks)
-    fanout = Fanout(kernel)
+    fanout = Fanout(kernel, Traffic())
     one, two = audience_of(*sinks[:4], name="one"), audience_of(*sinks[2:], name="two")
     large = audience_of(*sinks, *(Memory(6 + n) for n in range(SLICE)), name="large")
     kernel.sinks |= {sink.descriptor: sink for sink in large if isinstance(sink, Memory)}
@@ -108,7 +109,7 @@ async def test_a_large_channel_goes_out_in_slices_and_a_small_one_does_not_wait_
     crowd = [Memory(number) for number in range(20 * SLICE)]
     few = [Memory(len(crowd) + number) for number in range(3)]
     kernel = Kernel([*crowd, *few])
-    fanout = Fanout(kernel)
+    fanout = Fanout(kernel, Traffic())
     large, small = audience_of(*crowd), audience_of(*few, name="small")
     running = asyncio.create_task(fanout.run(lambda: "e"), name="fan out under test")
     fanout.add(large, [publication(1)])

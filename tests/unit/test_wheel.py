@@ -11,6 +11,7 @@ class Looked:
     """A session that is due at one moment."""
 
     def __init__(self, due: float) -> None:
+        self.transport = "none"
         self.due = due
         self.bucket = 0
 

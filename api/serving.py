@@ -7,6 +7,7 @@ import random
 import signal
 import socket
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import structlog
 import uvicorn
@@ -18,6 +19,7 @@ from realtime.app import Readiness
 from realtime.connection import MAX_FRAME
 from realtime.detach import DetachingProtocol
 from realtime.errors import SHUTDOWN
+from realtime.guard import Guard
 from realtime.settings import Settings
 from realtime.transport_websocket import Sockets
 from realtime.worker import Part
@@ -61,13 +63,16 @@ def listen(settings: Settings, setting: str = "port") -> socket.socket:
 
 
 def server_of(
-    app: Starlette, certificate: Certificate | None = None, detach: bool = False
+    app: Starlette,
+    certificate: Certificate | None = None,
+    detach: bool = False,
+    guard: Guard | None = None,
 ) -> Server:
     """uvicorn as Gatecast needs it: the fast parsers, no compression, no logs of its own."""
     context = None if certificate is None else certificate.context
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http="httptools" if guard is None else cast(type[asyncio.Protocol], guard),
         ws=DetachingProtocol if detach else "websockets-sansio",
         ws_max_size=MAX_FRAME,
         ws_ping_interval=None,
@@ -100,9 +105,11 @@ class Process:
         self.readiness = readiness
         self.parts = parts
         self.certificate = Certificate.of(settings) if app is not None else None
+        self.guard = Guard()
         self.server = None
         if app is not None:
-            self.server = server_of(app, self.certificate, settings.transport == "detached")
+            detach = settings.transport == "detached"
+            self.server = server_of(app, self.certificate, detach, self.guard)
         self.operations = server_of(Starlette(routes=operations))
         self.sockets = sockets
         self.stopping = asyncio.Event()
@@ -124,6 +131,7 @@ class Process:
                 inside = listen(self.settings, "operations_port")
                 operations = group.create_task(self.operations.serve([inside]), name="operations")
             serving = None
+            tasks.append(group.create_task(self.guard.run(), name="guard"))
             if self.server is not None and bound is not None:
                 serving = group.create_task(self.server.serve([bound]), name="server")
             await self.stopping.wait()

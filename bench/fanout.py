@@ -136,7 +136,7 @@ async def load(server: Server, crowd: Crowd, count: int, window: int, seconds: f
     under_way: set[asyncio.Task[None]] = set()
     while True:
         while monotonic() < began + seconds and published - (crowd.total - first) // count < window:
-            task = asyncio.create_task(_publish(server, published), name="publish")
+            task = asyncio.create_task(_publish(server), name="publish")
             under_way.add(task)
             task.add_done_callback(under_way.discard)
             published += 1
@@ -152,8 +152,8 @@ async def load(server: Server, crowd: Crowd, count: int, window: int, seconds: f
     return Cost(deliveries, (user + kernel) * micro, user * micro, deliveries / took)
 
 
-async def _publish(server: Server, number: int) -> None:
-    await server.publish(number)
+async def _publish(server: Server) -> None:
+    await server.publish()
 
 
 async def run(options: argparse.Namespace) -> Report:

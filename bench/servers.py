@@ -1,6 +1,7 @@
 """The servers that are measured side by side, each in processes of its own."""
 
 import asyncio
+import itertools
 import shutil
 import subprocess
 import sys
@@ -38,7 +39,7 @@ class Server(Struct):
     path: str
     texts: Sequence[str]
     ready: str
-    publish: Callable[[int], Awaitable[None]]
+    publish: Callable[[], Awaitable[None]]
 
 
 def build(name: str) -> Path:
@@ -71,7 +72,7 @@ async def by_lines(command: Callable[[int], Sequence[str | Path]]) -> AsyncItera
     async with Child(command(port)) as child:
         writer = await _connected(port + 1)
 
-        async def publish(_: int) -> None:
+        async def publish() -> None:
             writer.write(line)
 
         yield Server(child.pid, port, "/", [], "", publish)
@@ -155,7 +156,7 @@ async def nchan() -> AsyncIterator[Server]:
         head = f"POST /pub HTTP/1.1\r\nHost: x\r\nContent-Length: {len(PAYLOAD)}\r\n\r\n"
         request = (head + PAYLOAD).encode()
 
-        async def publish(_: int) -> None:
+        async def publish() -> None:
             writer.write(request)
 
         yield Server(child.pid, port, "/", [], "", publish)
@@ -177,7 +178,10 @@ async def gatecast(**settings: str) -> AsyncIterator[Server]:
         node = await stack.enter_async_context(Gatecast("realtime", dsn=dsn, **quiet))
         await node.ready(60)
 
-        async def publish(number: int) -> None:
+        numbers = itertools.count()  # a gate that a leg has already would be no change
+
+        async def publish() -> None:
+            number = next(numbers)
             leg_id = legs[number % len(legs)]
             await pool.execute(
                 "UPDATE flight_leg SET dep_gate = $2 WHERE leg_id = $1", leg_id, f"G{number}"

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from realtime.admission import Admission
 from realtime.audience import Sink
 from realtime.channels import Channel, parse_channel
 from realtime.errors import (
@@ -22,6 +23,7 @@ from realtime.errors import (
     PERMISSION_DENIED,
     SEND_NOT_AVAILABLE,
     STALE,
+    TOO_MANY_REQUESTS,
     DisconnectCode,
     Disconnected,
     Refused,
@@ -72,6 +74,7 @@ class Shared(Struct, frozen=True):
     settings: Settings
     monotonic: Callable[[], float]
     load_leg: LoadLeg
+    admission: Admission = field(default_factory=Admission)
 
     @property
     def traffic(self) -> Traffic:
@@ -252,6 +255,8 @@ class Client:
 
     def _connect(self, request: Connect) -> dict[str, Any]:
         settings, now = self.shared.settings, self.shared.monotonic()
+        if not self.shared.admission.take(now, settings.connects_per_second):
+            raise Refused(TOO_MANY_REQUESTS)
         expiry: dict[str, Any] = {}
         if request.token:
             account_id, expiry = self._verify(request.token)

@@ -6,16 +6,25 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from msgspec import Raw
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 from websockets.frames import Frame, Opcode
 
+from api.serving import listen, server_of
 from realtime.client import Shared
 from realtime.connection import Connection
 from realtime.errors import DisconnectCode
 from realtime.frames import BINARY, TEXT
+from realtime.guard import Guard
 from realtime.hub import Hub
 from realtime.settings import Settings
 from realtime.tokens import Tokens
 from realtime.transport_websocket import Sockets
+from tests.support.ports import free_port
+from tests.support.wait import until
 
 WITHIN = 10.0
 
@@ -150,3 +159,32 @@ async def lines(**settings: Any) -> AsyncIterator[Lines]:
         await asyncio.gather(beating, return_exceptions=True)
         await sockets.gone(0)
         await opened.close()
+
+
+@asynccontextmanager
+async def guarded(head_within: float) -> AsyncIterator[tuple[int, Guard]]:
+    """A server that says ok, and ends who does not ask."""
+
+    async def ok(_: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    async def say_ok(socket: WebSocket) -> None:
+        await socket.accept()
+        await socket.send_text("ok")
+
+    guard = Guard(head_within)
+    settings = Settings(port=free_port())
+    routes = [Route("/", ok), WebSocketRoute("/socket", say_ok)]
+    server = server_of(Starlette(routes=routes), guard=guard)
+    tasks = [
+        asyncio.create_task(server.serve([listen(settings)]), name="server under test"),
+        asyncio.create_task(guard.run(), name="guard under test"),
+    ]
+    try:
+        await until(lambda: server.started, within=10, what="it listens")
+        yield settings.port, guard
+    finally:
+        server.should_exit = True
+        await tasks[0]
+        tasks[1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

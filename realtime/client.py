@@ -3,7 +3,6 @@
 import random
 import secrets
 from collections.abc import Callable, Coroutine, Iterator
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Protocol
 
@@ -12,6 +11,7 @@ from msgspec import Struct, field
 from realtime.admission import Admission
 from realtime.audience import Sink
 from realtime.channels import Channel, parse_channel
+from realtime.clock import WallClock
 from realtime.errors import (
     BAD_COMMAND,
     BAD_REQUEST,
@@ -74,6 +74,7 @@ class Shared(Struct, frozen=True):
     settings: Settings
     monotonic: Callable[[], float]
     load_leg: LoadLeg
+    wall: WallClock = field(default_factory=WallClock)
     admission: Admission = field(default_factory=Admission)
 
     @property
@@ -286,7 +287,7 @@ class Client:
 
     def _verify(self, token: str) -> tuple[str, dict[str, Any]]:
         """The account of a valid token, and what the client has to know of its end."""
-        wall = datetime.now(UTC)
+        wall = self.shared.wall.now()
         claims = self.shared.tokens.verify(token, wall)
         left = max(0.0, (claims.expires_at - wall).total_seconds())
         self._expires = self.shared.monotonic() + left + TOKEN_LEEWAY

@@ -1,4 +1,4 @@
-"""What waits for one connection: frames in order, only the newest of each slot."""
+"""What waits for one connection: frames in order; for a slow one only the newest of each slot."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -13,35 +13,43 @@ STATE_INVALIDATED = (2502, "state invalidated")
 MOVED = (2000, "moved")  # below 2500 for good: who subscribed again would hear the same again
 
 
-class Backlog:
-    """Frames in order; a newer frame of a slot takes the place of the one that waits."""
+Place = tuple[str, str, int]
+"""A slot, and a number that is 0 where a newer frame may replace the one that waits."""
 
-    __slots__ = ("_frames", "_replies")
+
+class Backlog:
+    """Frames in order; of a slot only the newest where that was asked for."""
+
+    __slots__ = ("_frames", "_number")
 
     def __init__(self) -> None:
-        self._frames: dict[Slot | int, bytes] = {}
-        self._replies = 0
+        self._frames: dict[Place, bytes] = {}
+        self._number = 0
 
     def __len__(self) -> int:
         return len(self._frames)
 
     def reply(self, frame: bytes) -> None:
-        self._replies += 1
-        self._frames[self._replies] = frame
+        self._number += 1
+        self._frames["", "", self._number] = frame
 
-    def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> int:
-        """How many frames gave way."""
-        before = len(self._frames) + len(frames)
-        for slot, frame in frames:
-            self._frames.pop(slot, None)
-            self._frames[slot] = frame
-        return before - len(self._frames)
+    def publish(self, frames: Sequence[tuple[Slot, bytes]], conflate: bool = True) -> int:
+        """How many frames gave way to these."""
+        gone = 0
+        for (channel, key), frame in frames:
+            if conflate:
+                place = channel, key, 0
+                gone += self._frames.pop(place, None) is not None
+            else:
+                self._number += 1
+                place = channel, key, self._number
+            self._frames[place] = frame
+        return gone
 
     def forget(self, channel: str) -> None:
         """Drop the publications of this channel."""
-        gone = [slot for slot in self._frames if isinstance(slot, tuple) and slot[0] == channel]
-        for slot in gone:
-            del self._frames[slot]
+        for place in [place for place in self._frames if place[0] == channel]:
+            del self._frames[place]
 
     def take(self) -> list[bytes]:
         """Everything that waits."""
@@ -51,7 +59,10 @@ class Backlog:
 
 
 class Outbox:
-    """The sink of one connection, emptied by its one writer."""
+    """The sink of one connection, emptied by its one writer.
+
+    A client is slow from when its writer has frames in hand that the socket does not take.
+    """
 
     def __init__(
         self,
@@ -65,6 +76,7 @@ class Outbox:
         self.traffic = Traffic() if traffic is None else traffic
         self._join = join
         self._backlog = Backlog()
+        self._in_hand = False
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
@@ -85,7 +97,7 @@ class Outbox:
         self._filled.set()
 
     def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> None:
-        self.traffic.conflated += self._backlog.publish(frames)
+        self.traffic.conflated += self._backlog.publish(frames, self._in_hand)
         self._filled.set()
 
     def took(self, wire: bytes, count: int) -> None:
@@ -110,8 +122,10 @@ class Outbox:
 
     async def take(self) -> bytes:
         """Everything that waits, as one frame; empty when only the end is left."""
+        self._in_hand = False
         await self._filled.wait()
         self._filled.clear()
+        self._in_hand = True
         self._drained.set()
         frames = self._backlog.take()
         body = self._join(frames)

@@ -44,6 +44,11 @@ class Gatecast(Child):
         """The packages of this folder instead of this checkout's, before it is started."""
         self._folder = folder
 
+    def run_from(self, environment: Path, folder: Path) -> None:
+        """The command that is installed in this environment, in this folder, before a start."""
+        self._command[:3] = [str(environment / "bin" / "gatecast")]
+        self._folder = folder
+
     @property
     def http(self) -> str:
         return f"http{self._secure}://127.0.0.1:{self.port}"

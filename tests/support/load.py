@@ -10,6 +10,7 @@ import asyncpg
 import websockets
 
 from realtime.database import DATABASE_AWAY
+from realtime.errors import UNRECOVERABLE_POSITION
 from tests.support.client import RawClient
 from tests.support.legs import key_of
 from tests.support.tasks import at_work
@@ -120,16 +121,18 @@ class Watcher:
         while client.pushes:
             self._obey({"push": client.pushes.popleft()})
         if "error" in reply:
+            if reply["error"]["code"] == UNRECOVERABLE_POSITION.code:
+                self.positions.clear()  # of an epoch that has ended
             raise ConnectionError(f"{channel}: {reply['error']}")
         result = reply["subscribe"]
-        if result.get("was_recovering") and not result.get("recovered"):
-            self.unrecovered += 1
+        whole = not result.get("recovered")
+        self.unrecovered += result.get("was_recovering", False) and whole
         if "state" in result:
             self.rows = {each["key"]: each["data"] for each in result["state"]}
         if board or not result["publications"]:
             self.positions[channel] = result["epoch"], result["offset"]
-        else:
-            self.positions.setdefault(channel, (result["epoch"], 0))
+        elif whole:
+            self.positions[channel] = result["epoch"], 0
         for each in result.get("publications", ()):
             self._take(channel, each)
 

@@ -10,13 +10,12 @@ import asyncpg
 import httpx2
 import pytest
 
-from deploy.stack import nginx_command, render_proxy
 from tests.support.gatecast import Gatecast
 from tests.support.ledger import check_log, log_caught_up
 from tests.support.legs import add_legs, key_of
 from tests.support.load import Watcher, Writers, watching
 from tests.support.ports import free_port
-from tests.support.process import Child
+from tests.support.proxy import Proxy
 from tests.support.tasks import at_work
 
 Pool = asyncpg.Pool
@@ -52,28 +51,8 @@ class Site:
         ]
         relays, nodes, apis = zip(*self.halves, strict=True)
         self.parts: Sequence[Gatecast] = [*relays, *nodes, *apis]
-        self.port = free_port()
-        realtime, api = (
-            " ".join(f"server 127.0.0.1:{each.port} max_fails=1 fail_timeout=1s;" for each in kind)
-            for kind in (nodes, apis)
-        )
-        configuration = render_proxy(
-            PROXY_FOLDER=str(folder),
-            PROXY_LISTEN=f"127.0.0.1:{self.port}",
-            PROXY_REALTIME=realtime,
-            PROXY_API=api,
-        )
-        (folder / "nginx.conf").write_text(configuration, "utf-8")
-        self.front = Child([str(part) for part in nginx_command(folder)])
+        self.front = Proxy(folder, [each.port for each in nodes], [each.port for each in apis])
         self.answers: Counter[str] = Counter()
-
-    @property
-    def http(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}/connection/websocket"
 
     async def move_to(self, build: Path, halves: int) -> None:
         """Half after half: drained, exit code 0, started from this build, ready."""
@@ -97,7 +76,7 @@ class Site:
         """As passengers do, until cancelled."""
         async with httpx2.AsyncClient(trust_env=False, timeout=10) as http:
             while True:
-                answer = await http.get(self.http + FLIGHTS)
+                answer = await http.get(self.front.http + FLIGHTS)
                 self.answers[f"{answer.status_code // 100}xx"] += 1
                 await asyncio.sleep(0.05)
 
@@ -111,11 +90,8 @@ async def running_site(dsn: str, folder: Path) -> AsyncIterator[Site]:
             await stack.enter_async_context(part)
         for part in site.parts:
             await part.ready(90)
-        try:
-            await site.front.wait_http(f"{site.http}/healthz", 60)
-            yield site
-        finally:
-            await site.front.stop()  # its workers would outlive a kill
+        await site.front.ready(60)
+        yield site
 
 
 async def upgrade_database(dsn: str, build: Path) -> None:
@@ -141,7 +117,7 @@ async def test_an_upgrade_and_the_way_back_lose_and_double_nothing(
     keys = [await key_of(pool, each) for each in legs]
     async with running_site(dsn, tmp_path) as site:
         (before,) = await site.builds()
-        watchers = [Watcher([site.url], keys, BOARD) for _ in range(WATCHERS)]
+        watchers = [Watcher([site.front.url], keys, BOARD) for _ in range(WATCHERS)]
         writers = Writers(dsn, legs, pause=0.05)
         async with watching(watchers), at_work(site.ask()):
             async with writers.running(2):

@@ -123,7 +123,10 @@ def sockets_of(settings: Settings, node: Node, receipts: Receipts) -> Sockets:
     """The clients of a node."""
     loop = asyncio.get_running_loop()
     tokens = Tokens(settings.secret)
-    return Sockets(Shared(node.hub, tokens, receipts.settle, settings, loop.time, node.load_leg))
+    shared = Shared(
+        node.hub, tokens, receipts.settle, settings, loop.time, node.load_leg, node.wall
+    )
+    return Sockets(shared)
 
 
 # Processes ---------------------------------------------------------------------------------------

@@ -10,7 +10,9 @@ from msgspec import Struct, field
 
 from api.feed import Complaint, Reading, Reference
 from api.feed_aidx_leg import LegRefused, read_leg
+from api.feed_manner import BodyRefused, Manner
 from api.feed_times import read_time
+from api.feed_words import MOST_COMPLAINTS, MOST_UNKNOWN
 from api.xml_parts import Element, XmlRefused, read_xml
 
 IATA = "http://www.iata.org/IATA/2007/00"
@@ -23,14 +25,14 @@ CLOCK_SKEW = timedelta(minutes=5)
 
 
 class AidxRefused(XmlRefused):
-    """The body as a whole cannot be taken; `message` is what it says of itself, if anything."""
+    """The body as a whole cannot be taken; `sent` is what it says of itself, if anything."""
 
-    def __init__(self, code: str, text: str, message: "Message | None" = None) -> None:
+    def __init__(self, code: str, text: str, sent: "AidxBody | None" = None) -> None:
         super().__init__(code, text)
-        self.message = message
+        self.sent = sent
 
 
-class Message(Struct, frozen=True, kw_only=True):
+class AidxBody(Struct, frozen=True, kw_only=True):
     """A message: its root's attributes, the namespace of the envelope around it, and its legs."""
 
     name: str
@@ -53,27 +55,39 @@ class Message(Struct, frozen=True, kw_only=True):
         return name and (f"{name}/{number}" if number else name)
 
 
+def parse(body: bytes, now: datetime, reference: Reference, manner: Manner) -> Reading:
+    """The legs of a body that comes in a folder or on a topic, where nobody waits for an answer."""
+    try:
+        found = read_aidx_body(body, now, reference, manner.encoding or None)
+    except XmlRefused as refused:
+        raise BodyRefused(refused.text.rstrip(".")) from None
+    if found.is_test:
+        raise BodyRefused('Target="Test" is taken over HTTP only, from a synthetic feed')
+    del found.reading.complaints[MOST_COMPLAINTS:]
+    return found.reading
+
+
 def read_aidx(body: bytes, heard_at: datetime, reference: Reference) -> Reading:
     """The legs of a message; AidxRefused and XmlRefused when there is no such message."""
-    return read_message(body, heard_at, reference).reading
+    return read_aidx_body(body, heard_at, reference).reading
 
 
-def read_message(
+def read_aidx_body(
     body: bytes, heard_at: datetime, reference: Reference, encoding: str | None = None
-) -> Message:
+) -> AidxBody:
     """The whole message; a fault of a leg is a complaint, one of the body an exception."""
     legs = _Legs(heard_at, reference)
     root = read_xml(body, _is_leg, legs.take, encoding)
-    soap, message = _unwrapped(root)
-    made = Message(
-        name=message.name, attributes=message.attributes, soap=soap, reading=legs.reading,
-        legs=legs.count, warnings=_warnings(message),
+    soap, sent = _unwrapped(root)
+    made = AidxBody(
+        name=sent.name, attributes=sent.attributes, soap=soap, reading=legs.reading,
+        legs=legs.count, warnings=_warnings(sent),
     )  # fmt: skip
-    if message.space not in (IATA, "") or message.name not in (PUSH, PULLED):
-        raise AidxRefused("not_aidx", f"Send {PUSH}, not {message.name[:64]}.", made)
-    if message.name == PUSH and not legs.count:
+    if sent.space not in (IATA, "") or sent.name not in (PUSH, PULLED):
+        raise AidxRefused("not_aidx", f"Send {PUSH}, not {sent.name[:64]}.", made)
+    if sent.name == PUSH and not legs.count:
         raise AidxRefused("no_legs", f"{PUSH} has no FlightLeg.", made)
-    if message.find("Errors") is not None:
+    if sent.find("Errors") is not None:
         raise AidxRefused("sender_failed", "The sender reports errors instead of legs.", made)
     return made
 
@@ -88,11 +102,11 @@ class _Legs:
         self._reference = reference
         self._source_ts: datetime | None = None
 
-    def take(self, leg: Element, message: Element) -> None:
+    def take(self, leg: Element, sent: Element) -> None:
         if self.count >= MOST_LEGS:
             raise XmlRefused("too_large", f"A message may have {MOST_LEGS:,} legs; split it.")
         if self._source_ts is None:
-            self._source_ts = source_time(message.attributes, self._heard_at)
+            self._source_ts = source_time(sent.attributes, self._heard_at)
         record, reading = self.count, self.reading
         self.count += 1
         try:
@@ -107,7 +121,8 @@ class _Legs:
         for code, name, text in found.faults:
             reading.complaints.append(Complaint(code=code, text=text, field=name, record=record))
         for name in found.unknown:
-            reading.unknown[name] = reading.unknown.get(name, 0) + 1
+            if name in reading.unknown or len(reading.unknown) < MOST_UNKNOWN:
+                reading.unknown[name] = reading.unknown.get(name, 0) + 1
 
 
 def source_time(attributes: dict[str, str], heard_at: datetime) -> datetime:
@@ -127,7 +142,7 @@ def _is_leg(element: Element, parent: Element) -> bool:
 def _unwrapped(root: Element) -> tuple[str | None, Element]:
     if root.name != "Envelope" or root.space not in (SOAP_11, SOAP_12):
         return None, root
-    empty = Message(name="", attributes={}, soap=root.space, reading=Reading())
+    empty = AidxBody(name="", attributes={}, soap=root.space, reading=Reading())
     header = root.find("Header")
     for entry in header.children if header is not None else ():
         if entry.attributes.get(f"{root.space} mustUnderstand", "").strip() in ("1", "true"):
@@ -139,8 +154,8 @@ def _unwrapped(root: Element) -> tuple[str | None, Element]:
     return root.space, body.children[0]
 
 
-def _warnings(message: Element) -> list[str]:
+def _warnings(sent: Element) -> list[str]:
     """What the sender of a pulled picture warns of: that it has none just now, for example."""
-    around = message.find("Warnings")
+    around = sent.find("Warnings")
     found = around.all("Warning") if around is not None else iter(())
     return [warning.value or warning.attributes.get("ShortText", "") for warning in found]

@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent
 TIMED = (
     "faults/test_ledger", "faults/test_fcm", "e2e/test_freshness", "e2e/test_latency",
     "e2e/test_replay", "faults/test_broker", "faults/test_client_links", "faults/test_frozen_relay",
-    "faults/test_long_transactions",
+    "faults/test_long_transactions", "faults/test_cluster", "faults/test_bulk",
 )  # fmt: skip
 """They judge how long something took: one worker runs them, never two at the same time."""
 SLOW = (

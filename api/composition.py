@@ -15,6 +15,7 @@ from api.database import create_schema, open_engine, open_sessions, reaching
 from api.embedded import EmbeddedPostgres
 from api.endpoint import Api
 from api.ingest import Ingest
+from api.intake import Intake
 from api.links import Links, data_folder, local_url
 from api.pages import served_build
 from api.postgres_binaries import EmbeddedPostgresError
@@ -250,6 +251,28 @@ async def run_notifier(settings: Settings) -> None:
             ("notifier", Notifier(pool, bus, sender, settings)),
         ]
         await Process(settings, Readiness({}), parts).run()
+
+
+async def run_source(
+    settings: Settings, dsn: str, feed: str, source: Callable[[Intake], Part]
+) -> None:
+    """Take in what one feed says; UnknownFeed when it may not speak."""
+    async with engine_of(dsn) as engine:
+        intake = Intake(open_sessions(engine), Ingest(engine, lambda: None))
+        with reaching(dsn):
+            await intake.feed_id(feed)
+        await Process(settings, Readiness({}), [("source", source(intake))]).run()
+
+
+async def run_kafka(settings: Settings, dsn: str, topic: str) -> None:
+    """Publish the change log to a topic."""
+    # Optional extra: only who has Kafka needs its client.
+    from realtime.sink_kafka import KafkaSink
+
+    async with pool_of(dsn) as pool:
+        bus = LogBus(ChangeLog(pool))
+        sink = KafkaSink(pool, bus, settings.kafka, topic)
+        await Process(settings, Readiness({}), [("bus", bus), ("sink", sink)]).run()
 
 
 async def run_replay(settings: Settings, plan: Plan) -> None:

@@ -6,7 +6,15 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from api import feed_acris, feed_csv, feed_native, feed_typeb
+from api import (
+    feed_acris,
+    feed_avinor,
+    feed_csv,
+    feed_hongkong,
+    feed_native,
+    feed_schiphol,
+    feed_typeb,
+)
 from api.feed_json import at, decoded_json, records_of
 from api.feed_manner import BodyRefused, Parse
 
@@ -28,13 +36,19 @@ FORMATS: Mapping[str, Format] = MappingProxyType({
     "csv": Format(feed_csv.parse, "text/csv", "a row for each leg, or a slot coordinator's list"),
     "acris": Format(feed_acris.parse, "application/json", "ACRIS seamless travel, and its kin"),
     "typeb": Format(feed_typeb.parse, "text/plain", "MVT, MVA and DIV", hashed=True),
+    "avinor": Format(feed_avinor.parse, "application/xml", "Avinor's live flights"),
+    "schiphol": Format(feed_schiphol.parse, "application/json", "Schiphol's public flights"),
+    "hongkong": Format(feed_hongkong.parse, "application/json", "Hong Kong's lists of a day"),
 })  # fmt: skip
 
 MARKS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("avinor", re.compile(r"(?:<\?[^>]*>\s*)?<airport[\s>]")),
     ("typeb", re.compile(r"(?:.*\n){0,8}?(?:(?:COR|REV) ?)?(?:MVT|MVA|DIV)\s*\n.+/[0-9]{2}.*\.")),
     ("csv", re.compile(r"[^\n{<]*\b(flight|airline|ArrDep)\b[^\n]*[,;\t|]", re.IGNORECASE)),
 )
-MEMBERS: tuple[tuple[str, tuple[str, ...]], ...] = (("acris", ("flightNumber", "trackNumber")),)
+MEMBERS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("acris", ("flightNumber", "trackNumber")), ("schiphol", ("flightDirection",)),
+)  # fmt: skip
 
 
 def format_of(name: str, body: bytes) -> Format:

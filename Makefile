@@ -3,8 +3,9 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 SPEED ?= 10
 AIRPORT ?= JFK
+WORKERS ?= 3
 
-.PHONY: run stack test faults bench check format image web clean
+.PHONY: run stack test faults bench check format image wheel web clean
 
 run: .venv/.run web/dist/.built
 	$(PY) -m api serve --replay 2013-03-08 --speed $(SPEED) --airport $(AIRPORT)
@@ -12,8 +13,12 @@ run: .venv/.run web/dist/.built
 stack: .venv/.test web/dist/.built
 	$(PY) deploy/stack.py --speed $(SPEED)
 
+# The tests start hundreds of processes: none of them compiles what another one has compiled.
+test faults bench: export PYTHONDONTWRITEBYTECODE :=
+
 test: .venv/.test web/dist/.built
-	$(PY) -m pytest --hypothesis-profile=ci
+	$(PY) -m pytest --hypothesis-profile=ci --numprocesses $(WORKERS) --dist loadgroup \
+		--no-loadscope-reorder
 	cd web && npm test
 
 faults: .venv/.test
@@ -21,6 +26,7 @@ faults: .venv/.test
 
 bench: .venv/.test
 	$(PY) -m bench $(BENCH)
+	$(PY) -m bench.ingest $(INGEST)
 	$(PY) -m bench.push $(PUSH)
 
 check: .venv/.test web/node_modules/.installed
@@ -35,6 +41,10 @@ check: .venv/.test web/node_modules/.installed
 image:
 	bash deploy/build_image.sh
 
+wheel: .venv/bin/uv web/dist/.built
+	rm -rf build
+	.venv/bin/uv build --wheel --quiet --out-dir dist .
+
 format: .venv/.test
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
@@ -42,7 +52,7 @@ format: .venv/.test
 web: web/dist/.built
 
 clean:
-	rm -rf .venv build web/node_modules web/dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv build dist web/node_modules web/dist .mypy_cache .ruff_cache .pytest_cache
 
 .venv/bin/uv:
 	bash deploy/setup.sh run
@@ -50,13 +60,13 @@ clean:
 	.venv/bin/pip install --quiet --disable-pip-version-check uv
 
 .venv/.run: .venv/bin/uv requirements.lock pyproject.toml
-	@[ -e .venv/.test ] || .venv/bin/uv pip sync --quiet --require-hashes requirements.lock
+	@[ -e .venv/.test ] || .venv/bin/uv pip sync --quiet --compile-bytecode --require-hashes requirements.lock
 	@[ -e .venv/.test ] || .venv/bin/uv pip install --quiet --no-deps --editable .
 	@touch $@
 
 .venv/.test: .venv/bin/uv requirements-dev.lock pyproject.toml
 	bash deploy/setup.sh test
-	.venv/bin/uv pip sync --quiet --require-hashes requirements-dev.lock
+	.venv/bin/uv pip sync --quiet --compile-bytecode --require-hashes requirements-dev.lock
 	.venv/bin/uv pip install --quiet --no-deps --editable .
 	@touch $@
 

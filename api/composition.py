@@ -3,45 +3,61 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import asyncpg
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.routing import BaseRoute
 
 from api.app import node_application, rest_application
-from api.cli_feeds import DSN_FILE, URL_FILE
-from api.database import create_schema, open_engine, open_sessions, reaching
-from api.embedded import EmbeddedPostgres
+from api.cli_feeds import URL_FILE
+from api.database import create_schema, open_sessions
 from api.endpoint import Api
+from api.held import announced, database_of, engine_of, pool_of
 from api.ingest import Ingest
 from api.intake import Intake
 from api.links import Links, data_folder, local_url
 from api.pages import served_build
-from api.postgres_binaries import EmbeddedPostgresError
+from api.readings import engine_readings, ingest_readings, upkeep_readings
 from api.replay import Plan, Replay, ReplayEnd
 from api.replay_progress import ReplayProgress
 from api.retention import Retention
 from api.reweighing import Reweighing
 from api.serving import Process
 from api.uncertainty import Uncertainty
-from api.upkeep import Turn, Upkeep
+from api.upkeep import Upkeep
+from api.workers import Briefing, Tether, Workers
 from realtime.account_watch import AccountWatch
-from realtime.app import (
-    Readiness,
-    node_readings,
-    node_routes,
-    notifier_readings,
-    operations_routes,
-)
-from realtime.bus_log import LogBus
+from realtime.app import Check, Readiness, answering, node_routes, operations_routes
+from realtime.bus_log import IDLE, LogBus
 from realtime.bus_rabbitmq import RabbitBus
 from realtime.change_log import ChangeLog
 from realtime.client import Shared
-from realtime.database import open_pool
+from realtime.database_readings import (
+    DELIVERIES,
+    LOG,
+    READERS,
+    UPKEEP,
+    DatabaseReadings,
+    Measure,
+)
+from realtime.loop_lag import LoopLag
 from realtime.metrics import Readings
 from realtime.node import Node
 from realtime.notifier import Notifier
+from realtime.peers import AskedWhole, Line
+from realtime.readings import (
+    bus_readings,
+    node_readings,
+    notifier_readings,
+    pool_readings,
+    process_readings,
+    relay_readings,
+    sender_readings,
+)
 from realtime.receipts import Receipts
 from realtime.relay import Relay
 from realtime.sender import SEND_SHARE, Sender
@@ -51,10 +67,12 @@ from realtime.tokens import Tokens
 from realtime.transport_websocket import Sockets
 from realtime.worker import Part
 
+POLL_WITH_BELL = 0.25  # a worker is told when the log has grown
 
-def bus_of(settings: Settings, log: ChangeLog) -> LogBus | RabbitBus:
-    """RabbitMQ where there is one, else the change log itself."""
-    return RabbitBus(settings.amqp_url, log) if settings.amqp_url else LogBus(log)
+
+def bus_of(settings: Settings, log: ChangeLog, poll: float = IDLE) -> LogBus | RabbitBus:
+    """RabbitMQ where there is one, else the change log itself, asked each `poll` s when idle."""
+    return RabbitBus(settings.amqp_url, log) if settings.amqp_url else LogBus(log, poll)
 
 
 def relay_of(
@@ -66,20 +84,32 @@ def relay_of(
     return Relay(pool, log, None, bus.wake)
 
 
+def concerns_of(bus: LogBus | RabbitBus) -> dict[str, Check]:
+    """What a node serves on without."""
+    return {"log": partial(out_of_reach, bus), "broker": lambda: bus.broker_away}
+
+
+def out_of_reach(bus: LogBus | RabbitBus) -> str | None:
+    """Clients see the last state meanwhile."""
+    since = bus.down_since
+    return None if since is None else f"out of reach since {since.isoformat(timespec='seconds')}"
+
+
 @contextlib.asynccontextmanager
-async def sender_of(settings: Settings) -> AsyncIterator[Sender]:
+async def sender_of(settings: Settings, readings: Readings) -> AsyncIterator[Sender]:
     """FCM where credentials are set, else notices are printed."""
     sender: Sender
     if settings.fcm_credentials:
         # The SDK costs 0.7 s and 44 MB: only a process that sends pays for it.
         from realtime.sender_fcm import FcmSender
 
-        sender = await FcmSender.open(
+        sender = fcm = await FcmSender.open(
             Path(settings.fcm_credentials),
             settings.fcm_url,
             settings.lease * SEND_SHARE,
             settings.fcm_per_minute,
         )
+        readings.add(sender_readings(fcm.pause, fcm.window, fcm.breaker, fcm.bucket))
     else:
         sender = LogSender()
     try:
@@ -95,129 +125,171 @@ def sockets_of(settings: Settings, node: Node, receipts: Receipts) -> Sockets:
     return Sockets(Shared(node.hub, tokens, receipts.settle, settings, loop.time, node.load_leg))
 
 
-@contextlib.asynccontextmanager
-async def pool_of(dsn: str, size: int = 8) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
-    """A pool for as long as the process lives."""
-    with reaching(dsn):
-        pool = await open_pool(dsn, size=size)
-    try:
-        yield pool
-    finally:
-        pool.terminate()
-
-
-@contextlib.asynccontextmanager
-async def engine_of(dsn: str) -> AsyncIterator[AsyncEngine]:
-    """An engine for as long as the process lives."""
-    engine = open_engine(dsn)
-    try:
-        yield engine
-    finally:
-        await engine.dispose()
-
-
 # Processes ---------------------------------------------------------------------------------------
 
 
-@contextlib.asynccontextmanager
-async def database_of(
-    settings: Settings,
-) -> AsyncIterator[tuple[str, list[tuple[str, Part]], Callable[[], None]]]:
-    """Address of the database, who watches over the embedded one, and what does away with it."""
-    if settings.database_url:
-        yield settings.database_url, [], lambda: None
-        return
-    postgres = EmbeddedPostgres(data_folder(settings) / "postgres")
-    await postgres.start()
-    try:
-        with announced(data_folder(settings) / DSN_FILE, postgres.dsn):
-            yield postgres.dsn, [("postgres", PostgresGuard(postgres))], postgres.discard
-    finally:
-        await postgres.stop()
-
-
-def turns_of(
+def upkeep_of(
     pool: "asyncpg.Pool[asyncpg.Record]",
     engine: AsyncEngine,
     settings: Settings,
-    wake: Callable[[], None],
-) -> tuple[Turn, ...]:
-    """What upkeep does to legs, and to what is kept of people."""
+    readings: Readings,
+    wake: Callable[[], None] = lambda: None,
+) -> Upkeep:
+    """The periodic work on legs, and on what is kept of people."""
     retention = Retention(pool, settings)
-    return Reweighing(engine, wake).turn, Uncertainty(engine, wake).turn, retention.turn
+    turns = Reweighing(engine, wake).turn, Uncertainty(engine, wake).turn, retention.turn
+    upkeep = Upkeep(pool, *turns)
+    readings.add([*upkeep_readings(upkeep, retention), *engine_readings(engine)])
+    return upkeep
 
 
-@contextlib.contextmanager
-def announced(file: Path, address: str) -> Iterator[None]:
-    """Commands that run beside this process find an address in its data folder."""
-    file.unlink(missing_ok=True)
-    file.touch(mode=0o600)
-    file.write_text(address, "utf-8")
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
+def ingest_of(engine: AsyncEngine, readings: Readings, wake: Callable[[], None]) -> Ingest:
+    """The one ingest of a process."""
+    ingest = Ingest(engine, wake)
+    readings.add(ingest_readings(ingest))
+    return ingest
 
 
-async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket) -> bool:
-    """Everything in one process, on the embedded PostgreSQL unless a database is named.
+def readings_of(
+    kind: str,
+    lag: LoopLag,
+    pool: "asyncpg.Pool[asyncpg.Record]",
+    *measures: Measure,
+) -> Readings:
+    """What every process tells, and what this kind asks the database for."""
+    readings, asked = Readings(), DatabaseReadings(pool, measures)
+    readings.add([*process_readings(kind, lag), *pool_readings(pool), *asked.readings()])
+    readings.ask(asked)
+    return readings
 
+
+def public_of(settings: Settings, operations: list[BaseRoute]) -> list[BaseRoute]:
+    """What of it the main port answers: nothing when it has a port of its own."""
+    return [] if settings.operations_port else operations
+
+
+async def serve_all(settings: Settings, plan: Plan | None, bound: Sequence[socket.socket]) -> bool:
+    """Everything, on the embedded PostgreSQL unless a database is named.
+
+    In one process; or, given several sockets, with a worker for each that takes clients and REST.
     True: the replay came to its end and wants to start over, on a database of its own again.
     """
     again = plan is not None and not plan.once and not settings.database_url
     end: ReplayEnd | None = None
     async with contextlib.AsyncExitStack() as stack:
-        dsn, parts, discard = await stack.enter_async_context(database_of(settings))
+        dsn, parts, discard = await stack.enter_async_context(database_of(settings, len(bound)))
         await create_schema(dsn)
         pool = await stack.enter_async_context(pool_of(dsn, 12))
         engine = await stack.enter_async_context(engine_of(dsn))
-        sender = await stack.enter_async_context(sender_of(settings))
+        lag = LoopLag()
+        readings = readings_of("serve", lag, pool, LOG, READERS, DELIVERIES, UPKEEP)
+        sender = await stack.enter_async_context(sender_of(settings, readings))
         log = ChangeLog(pool)
         bus = bus_of(settings, log)
-        relay, node = relay_of(pool, log, bus), Node(pool, bus, settings, served_build())
-        notifier = Notifier(pool, bus, sender, settings)
-        parts += [("relay", relay), ("node", node), ("notifier", notifier)]
-        parts.append(("upkeep", Upkeep(pool, *turns_of(pool, engine, settings, relay.wake))))
+        relay, notifier = relay_of(pool, log, bus), Notifier(pool, bus, sender, settings)
+        ingest = ingest_of(engine, readings, relay.wake)
+        readings.add([*relay_readings(relay), *notifier_readings(notifier), *bus_readings(bus)])
+        parts += [("loop lag", lag), ("relay", relay), ("notifier", notifier)]
+        parts.append(("upkeep", upkeep_of(pool, engine, settings, readings, relay.wake)))
         if plan is not None:
-            replay = Replay(pool, Ingest(engine, relay.wake), plan, again=again)
+            replay = Replay(pool, ingest, plan, again=again)
             parts += [("replay", replay), ("links", Links(settings, replay, engine))]
             parts.append(("progress", ReplayProgress(replay)))
             if again or plan.once:
                 end = ReplayEnd(replay, lambda: process.stopping.set(), settings.replay_linger)
                 parts.append(("replay end", end))
-        receipts = Receipts(pool)
-        sockets = sockets_of(settings, node, receipts)
-        readiness = Readiness({"node": node.not_ready})
-        parts.append(("accounts", AccountWatch(pool, sockets)))
-        readings = node_readings(node, sockets)
-        readings.add(notifier_readings(notifier))
-        operations = operations_routes(readiness, readings)
-        ingest = Ingest(engine, relay.wake)
-        api = Api(open_sessions(engine), Tokens(settings.secret), settings, ingest, receipts.settle)
-        app = rest_application(api, [*node_routes(sockets), *operations])
-        process = Process(settings, readiness, parts, app, sockets)
+        if len(bound) > 1:
+            parts.append(("bus", bus))
+            settings_of_workers = msgspec.structs.replace(settings, database_url=dsn)
+            process = first_process(settings_of_workers, parts, bound, relay, readings)
+        else:
+            process = front(settings, parts, pool, engine, bus, ingest, readings)
         with announced(data_folder(settings) / URL_FILE, local_url(settings)):
-            await process.run(bound)
+            await process.run(None if process.workers is not None else bound[0])
         if again := again and end is not None and end.reached:
             discard()
     return again
+
+
+def front(
+    settings: Settings,
+    parts: list[tuple[str, Part]],
+    pool: "asyncpg.Pool[asyncpg.Record]",
+    engine: AsyncEngine,
+    bus: LogBus | RabbitBus,
+    ingest: Ingest,
+    readings: Readings,
+    line: Line | None = None,
+) -> Process:
+    """A node and REST on one port; `line`: other processes share it, and the first operates it."""
+    node, receipts = Node(pool, bus, settings, served_build()), Receipts(pool)
+    sockets = sockets_of(settings, node, receipts)
+    parts += [("node", node), ("accounts", AccountWatch(pool, sockets))]
+    readiness = Readiness({"node": node.not_ready}, concerns=concerns_of(bus))
+    readings.add(node_readings(node, sockets))
+    whole = None
+    if line is not None:
+        line.answering, whole = answering(readiness, readings), AskedWhole(line)
+    tokens = Tokens(settings.secret)
+    api = Api(open_sessions(engine), tokens, settings, ingest, receipts.settle)
+    operations = operations_routes(readiness, readings, whole)
+    routes = [*node_routes(sockets), *public_of(settings, operations)]
+    app = rest_application(api, routes, readings)
+    return Process(settings, readiness, parts, app, sockets, () if line else operations)
+
+
+def first_process(
+    settings: Settings,
+    parts: list[tuple[str, Part]],
+    bound: Sequence[socket.socket],
+    relay: Relay,
+    readings: Readings,
+) -> Process:
+    """Keeps the workers, and does what has to be done once."""
+    readiness = Readiness({})
+    workers = Workers(settings, bound, readiness, readings)
+    workers.committed = relay.wake
+    relay.wakes.append(workers.ring)
+    parts.append(("workers", workers))
+    operations = operations_routes(readiness, readings, workers)
+    return Process(settings, readiness, parts, operations=operations, workers=workers)
+
+
+async def serve_worker(briefing: Briefing) -> None:
+    """A node and REST, on the port and at the end of the line that it was given."""
+    settings = briefing.settings
+    bound = socket.socket(fileno=briefing.listener)
+    async with pool_of(settings.database_url) as pool, engine_of(settings.database_url) as engine:
+        bus = bus_of(settings, ChangeLog(pool), POLL_WITH_BELL)
+        lag = LoopLag()
+        readings = readings_of("worker", lag, pool)
+        readings.add([*bus_readings(bus), *engine_readings(engine)])
+        woken = bus.wake if isinstance(bus, LogBus) else lambda: None
+        line = Line(socket.socket(fileno=briefing.line), woken)
+        parts: list[tuple[str, Part]] = [("loop lag", lag), ("line", Tether(line))]
+        ingest = ingest_of(engine, readings, line.ring)
+        process = front(settings, parts, pool, engine, bus, ingest, readings, line)
+        await process.run(bound)
 
 
 async def serve_api(settings: Settings, bound: socket.socket) -> None:
     """REST, the pages and the upkeep."""
     dsn = settings.database_url
     async with pool_of(dsn) as pool, engine_of(dsn) as engine:
-        readiness = Readiness({})
+        lag, readiness = LoopLag(), Readiness({})
+        readings = readings_of("api", lag, pool, LOG, READERS, UPKEEP)
         api = Api(
             open_sessions(engine),
             Tokens(settings.secret),
             settings,
-            Ingest(engine, lambda: None),
+            ingest_of(engine, readings, lambda: None),
             Receipts(pool).settle,
         )
-        app = rest_application(api, operations_routes(readiness, Readings()))
-        upkeep = Upkeep(pool, *turns_of(pool, engine, settings, lambda: None))
-        await Process(settings, readiness, [("upkeep", upkeep)], app).run(bound)
+        operations = operations_routes(readiness, readings)
+        app = rest_application(api, public_of(settings, operations), readings)
+        upkeep = upkeep_of(pool, engine, settings, readings)
+        parts: list[tuple[str, Part]] = [("loop lag", lag), ("upkeep", upkeep)]
+        await Process(settings, readiness, parts, app, operations=operations).run(bound)
 
 
 async def serve_realtime(settings: Settings, bound: socket.socket) -> None:
@@ -226,42 +298,66 @@ async def serve_realtime(settings: Settings, bound: socket.socket) -> None:
         bus = bus_of(settings, ChangeLog(pool))
         node = Node(pool, bus, settings, served_build())
         sockets = sockets_of(settings, node, Receipts(pool))
-        readiness = Readiness({"node": node.not_ready})
-        operations = operations_routes(readiness, node_readings(node, sockets))
-        app = node_application([*node_routes(sockets), *operations])
-        parts: list[tuple[str, Part]] = [("node", node), ("accounts", AccountWatch(pool, sockets))]
-        await Process(settings, readiness, parts, app, sockets).run(bound)
+        lag = LoopLag()
+        readiness = Readiness({"node": node.not_ready}, concerns=concerns_of(bus))
+        readings = readings_of("realtime", lag, pool, LOG)
+        readings.add([*node_readings(node, sockets), *bus_readings(bus)])
+        operations = operations_routes(readiness, readings)
+        app = node_application([*node_routes(sockets), *public_of(settings, operations)])
+        parts: list[tuple[str, Part]] = [
+            ("loop lag", lag),
+            ("node", node),
+            ("accounts", AccountWatch(pool, sockets)),
+        ]
+        await Process(settings, readiness, parts, app, sockets, operations).run(bound)
 
 
 async def run_relay(settings: Settings) -> None:
     """Sequence and publish."""
     async with pool_of(settings.database_url) as pool:
-        log = ChangeLog(pool)
+        log, lag = ChangeLog(pool), LoopLag()
         bus = bus_of(settings, log)
-        parts: list[tuple[str, Part]] = [("bus", bus), ("relay", relay_of(pool, log, bus))]
-        await Process(settings, Readiness({}), parts).run()
+        relay = relay_of(pool, log, bus)
+        readings = readings_of("relay", lag, pool, LOG, READERS)
+        readings.add([*relay_readings(relay), *bus_readings(bus)])
+        parts: list[tuple[str, Part]] = [("loop lag", lag), ("bus", bus), ("relay", relay)]
+        readiness = Readiness({"relay": partial(waits, relay.away)})
+        operations = operations_routes(readiness, readings)
+        await Process(settings, readiness, parts, operations=operations).run()
 
 
 async def run_notifier(settings: Settings) -> None:
     """Decide and send notices."""
-    async with pool_of(settings.database_url) as pool, sender_of(settings) as sender:
+    async with contextlib.AsyncExitStack() as stack:
+        pool, lag = await stack.enter_async_context(pool_of(settings.database_url)), LoopLag()
+        readings = readings_of("notifier", lag, pool, LOG, DELIVERIES)
+        sender = await stack.enter_async_context(sender_of(settings, readings))
         bus = bus_of(settings, ChangeLog(pool))
-        parts: list[tuple[str, Part]] = [
-            ("bus", bus),
-            ("notifier", Notifier(pool, bus, sender, settings)),
-        ]
-        await Process(settings, Readiness({}), parts).run()
+        notifier = Notifier(pool, bus, sender, settings)
+        readings.add([*notifier_readings(notifier), *bus_readings(bus)])
+        parts: list[tuple[str, Part]] = [("loop lag", lag), ("bus", bus), ("notifier", notifier)]
+        readiness = Readiness({"notifier": partial(waits, notifier.away)})
+        operations = operations_routes(readiness, readings)
+        await Process(settings, readiness, parts, operations=operations).run()
+
+
+def waits(away: Mapping[str, str]) -> str | None:
+    """What a relay or a notifier waits for, of all its work."""
+    return "; ".join(f"{work}: {reason}" for work, reason in away.items()) or None
 
 
 async def run_source(
     settings: Settings, dsn: str, feed: str, source: Callable[[Intake], Part]
 ) -> None:
     """Take in what one feed says; UnknownFeed when it may not speak."""
-    async with engine_of(dsn) as engine:
-        intake = Intake(open_sessions(engine), Ingest(engine, lambda: None))
-        with reaching(dsn):
-            await intake.feed_id(feed)
-        await Process(settings, Readiness({}), [("source", source(intake))]).run()
+    async with pool_of(dsn, 2) as pool, engine_of(dsn) as engine:
+        lag, readiness = LoopLag(), Readiness({})
+        readings = readings_of("source", lag, pool, LOG)
+        intake = Intake(open_sessions(engine), ingest_of(engine, readings, lambda: None))
+        await intake.feed_id(feed)
+        parts: list[tuple[str, Part]] = [("loop lag", lag), ("source", source(intake))]
+        operations = operations_routes(readiness, readings)
+        await Process(settings, readiness, parts, operations=operations).run()
 
 
 async def run_kafka(settings: Settings, dsn: str, topic: str) -> None:
@@ -270,31 +366,28 @@ async def run_kafka(settings: Settings, dsn: str, topic: str) -> None:
     from realtime.sink_kafka import KafkaSink
 
     async with pool_of(dsn) as pool:
+        lag, readiness = LoopLag(), Readiness({})
+        readings = readings_of("kafka", lag, pool, LOG)
         bus = LogBus(ChangeLog(pool))
         sink = KafkaSink(pool, bus, settings.kafka, topic)
-        await Process(settings, Readiness({}), [("bus", bus), ("sink", sink)]).run()
+        parts: list[tuple[str, Part]] = [("loop lag", lag), ("bus", bus), ("sink", sink)]
+        operations = operations_routes(readiness, readings)
+        await Process(settings, readiness, parts, operations=operations).run()
 
 
 async def run_replay(settings: Settings, plan: Plan) -> None:
     """Play days, once, into a database that other processes serve."""
     dsn = settings.database_url
     async with pool_of(dsn) as pool, engine_of(dsn) as engine:
-        replay = Replay(pool, Ingest(engine, lambda: None), plan)
+        lag, readiness = LoopLag(), Readiness({})
+        readings = readings_of("replay", lag, pool, LOG)
+        replay = Replay(pool, ingest_of(engine, readings, lambda: None), plan)
         parts: list[tuple[str, Part]] = [
+            ("loop lag", lag),
             ("replay", replay),
             ("progress", ReplayProgress(replay)),
             ("replay end", ReplayEnd(replay, lambda: process.stopping.set(), 0)),
         ]
-        process = Process(settings, Readiness({}), parts)
+        operations = operations_routes(readiness, readings)
+        process = Process(settings, readiness, parts, operations=operations)
         await process.run()
-
-
-class PostgresGuard:
-    """The process may not outlive its database server."""
-
-    def __init__(self, postgres: EmbeddedPostgres) -> None:
-        self.postgres = postgres
-
-    async def run(self) -> None:
-        code = await self.postgres.wait()
-        raise EmbeddedPostgresError(f"the embedded PostgreSQL ended with code {code}")

@@ -40,7 +40,10 @@ class Api(Struct, frozen=True):
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """One method of one path, as it is served and as it is described."""
+    """One method of one path, as it is served and as it is described.
+
+    `errors_in`: the media type of errors where a format has its own way to tell them.
+    """
 
     method: str
     path: str
@@ -51,6 +54,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     body: type[Struct] | None = None
     body_optional: bool = False
     raw: tuple[str, ...] = ()
+    errors_in: str = ""
     errors: tuple[int, ...] = ()
     signed_in: bool = False
     keyed: bool = False

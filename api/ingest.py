@@ -3,7 +3,8 @@
 The commit publishes; `wake` only spares the relay its next poll.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -111,6 +112,8 @@ class Ingest:
     """Applies patches, each batch in one transaction; the legs' locks are taken in one order."""
 
     def __init__(self, engine: AsyncEngine, wake: Callable[[], None]) -> None:
+        self.outcomes: Counter[tuple[str, str]] = Counter()  # of legs, by feed
+        self.refusals: Counter[tuple[str, str]] = Counter()
         self._engine = engine
         self._wake = wake
         self._tables = ReferenceTables()
@@ -125,7 +128,15 @@ class Ingest:
         results: list[Result] = []
         for start in range(0, len(patches), BATCH):
             results += await self._apply_apart(feed_code, patches[start : start + BATCH])
+        self.count(feed_code, results)
         return results
+
+    def count(self, feed_code: str, results: Iterable[Result]) -> None:
+        """For the metrics; the feed is one that is registered."""
+        for result in results:
+            self.outcomes[feed_code, result.outcome] += 1
+            if result.code is not None:
+                self.refusals[feed_code, result.code] += 1
 
     async def heartbeat(self, feed_code: str) -> None:
         """The feed lives and has nothing new to say."""

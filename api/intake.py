@@ -97,7 +97,7 @@ class Intake:
         found = await self._format(feed, format, body)
         reading = await self.read(feed, found, body, manner)
         if not reading.patches:
-            await self._note(feed, reading.complaints, reading.unknown)
+            await self.note(feed, reading.complaints, reading.unknown)
             return False
         await self.apply(feed, reading)
         return True
@@ -124,7 +124,7 @@ class Intake:
         try:
             return await asyncio.to_thread(format.parse, body, now, reference, manner)
         except BodyRefused as refused:
-            await self._note(feed, [Complaint(code="bad_body", text=str(refused))], {})
+            await self.note(feed, [Complaint(code="bad_body", text=str(refused))], {})
             raise
 
     async def apply(self, feed: str, reading: Reading) -> BodyAnswer:
@@ -143,7 +143,7 @@ class Intake:
             else:
                 lost.append(msgspec.structs.replace(leg, record=record))
         complaints = [*reading.complaints, *lost]
-        await self._note(feed, complaints, reading.unknown)
+        await self.note(feed, complaints, reading.unknown)
         return BodyAnswer(results, records, complaints, reading.unknown)
 
     async def feed_id(self, feed: str) -> int:
@@ -159,10 +159,10 @@ class Intake:
         try:
             return format_of(name, body)
         except BodyRefused as refused:
-            await self._note(feed, [Complaint(code="bad_body", text=str(refused))], {})
+            await self.note(feed, [Complaint(code="bad_body", text=str(refused))], {})
             raise
 
-    async def _note(self, feed: str, complaints: list[Complaint], unknown: dict[str, int]) -> None:
+    async def note(self, feed: str, complaints: list[Complaint], unknown: dict[str, int]) -> None:
         """What an operator wants to see of the feed, bounded."""
         if not complaints and not unknown:
             return

@@ -133,11 +133,11 @@ def _responses(operation: Operation) -> dict[str, Any]:
         if kind is not None:
             content = {operation.media_type: {"schema": _reference(kind)}}
             responses[str(status)]["content"] = content
+    problem = {"application/problem+json": {"schema": _reference(ProblemDetails)}}
+    own = {operation.errors_in: {"schema": {"type": "string"}}} if operation.errors_in else problem
     for status in sorted({*operation.errors, *_implied(operation), *ALWAYS}):
-        responses[str(status)] = {
-            "description": HTTPStatus(status).phrase,
-            "content": {"application/problem+json": {"schema": _reference(ProblemDetails)}},
-        }
+        content = problem if status in ALWAYS else own
+        responses[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}
     return responses
 
 

@@ -17,6 +17,7 @@ from api.endpoint import Api, Operation
 from api.feed_bodies import BodyQuery, put_body
 from api.feed_formats import FORMATS
 from api.feeds import FeedAnswer, FeedLegs, put_legs
+from api.feeds_aidx import MEDIA, put_aidx
 from api.flights import list_flights, read_flight
 from api.history import read_history
 from api.intake import BodyAnswer
@@ -38,6 +39,7 @@ from api.schemas import (
     LegStates,
     QrQuery,
 )
+from api.sources import LegSources, read_sources
 
 
 async def openapi(api: Api, request: Request) -> Response:
@@ -81,6 +83,11 @@ OPERATIONS: tuple[Operation, ...] = (
         answers={200: LegHistory, 304: None, 308: None}, errors=(400, 404),
     ),
     Operation(
+        method="GET", path="/api/flights/{leg_key}/sources", call=read_sources,
+        summary="Whose word each value of one leg is, and what others say",
+        answers={200: LegSources, 304: None, 308: None}, errors=(400, 404),
+    ),
+    Operation(
         method="GET", path="/api/airports", call=list_airports, query=AirportsQuery,
         summary="Airports with movements now, or those that a text finds",
         answers={200: Airports, 304: None},
@@ -98,6 +105,12 @@ OPERATIONS: tuple[Operation, ...] = (
         method="POST", path="/api/feeds/{feed}/legs", call=put_legs, keyed=True, body=FeedLegs,
         summary="What a feed says of legs; one result each", answers={200: FeedAnswer},
         errors=(403, 404),
+    ),
+    Operation(
+        method="POST", path="/api/feeds/{feed}/aidx", call=put_aidx, keyed=True, raw=MEDIA,
+        summary="An IATA AIDX flight leg message, bare or in SOAP; answered by FlightLegRS",
+        answers={200: str}, media_type="application/xml", errors=(400, 403, 404, 415),
+        errors_in="application/xml",
     ),
     Operation(
         method="POST", path="/api/feeds/{feed}/{format}", call=put_body, keyed=True,

@@ -187,6 +187,7 @@ class Stack:
         configuration = render_proxy(
             PROXY_FOLDER=str(folder),
             PROXY_LISTEN=f"{HOST}:{self.ports.front}",
+            PROXY_TLS="",
             PROXY_REALTIME=" ".join(nodes),
             PROXY_API=f"server {HOST}:{self.ports.api};",
         )

@@ -5,6 +5,7 @@ crash anywhere only repeats changes under the seq that they already have.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import asyncpg
@@ -22,21 +23,24 @@ READER = "bus"
 
 
 class Relay:
-    """`publisher` None: followers tail the log themselves and are only woken."""
+    """`publisher` None: followers tail the log themselves and are only woken, by `wakes`."""
+
+    WORK = ("sequence", "publish", "tick")
 
     def __init__(
         self,
         pool: "asyncpg.Pool[asyncpg.Record]",
         log: ChangeLog,
         publisher: Publisher | None = None,
-        wake_followers: Callable[[], None] = lambda: None,
+        *wakes: Callable[[], None],
     ) -> None:
         self.pool = pool
         self.log = log
         self.publisher = publisher
-        self.wake_followers = wake_followers
+        self.wakes = list(wakes)
         self.sequenced = 0
         self.published = 0
+        self.turns: Counter[tuple[str, str]] = Counter()  # what, and whether ours or another's
         self.away: dict[str, str] = {}
         self._outbox = asyncio.Event()
         self._log_grew = asyncio.Event()
@@ -76,12 +80,14 @@ class Relay:
             self._outbox.clear()
             if await probe.anything():
                 taken = await self.log.sequence()
+                self.turns["sequence", "lost" if taken < 0 else "won"] += 1
                 await probe.refresh()
                 if taken > 0:
                     self.sequenced += taken
                     found_at = loop.time()
                     self._log_grew.set()
-                    self.wake_followers()
+                    for wake in self.wakes:
+                        wake()
                     continue
             self.away.pop("sequence", None)
             await wait(self._outbox, AWAKE if loop.time() - found_at < IDLE_AFTER else IDLE)
@@ -101,6 +107,7 @@ class Relay:
         async with self.pool.acquire() as session, session.transaction():
             reader = await session.fetchrow(QUERIES["lock_reader"], READER)
             if reader is None:
+                self.turns["publish", "lost"] += 1
                 return 0
             epoch, seq = reader["log_epoch"], min(reader["seq"], reader["last_seq"])
             rows = await session.fetch(QUERIES["read_log"], seq, PUBLISH_BATCH)
@@ -109,6 +116,7 @@ class Relay:
             await self.publisher.publish(epoch, [change_of(row) for row in rows])
             await session.execute(QUERIES["advance_reader"], READER, epoch, rows[-1]["seq"])
         self.published += len(rows)
+        self.turns["publish", "won"] += 1
         return len(rows)
 
     async def _tick(self) -> None:

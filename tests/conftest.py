@@ -1,6 +1,7 @@
-"""One PostgreSQL server for the run, one database for a test."""
+"""One PostgreSQL server for a worker of the run, one database for a test."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -10,12 +11,42 @@ from api.database import create_schema
 from realtime.database import open_pool
 from tests.support.postgres import PostgresServer
 
+FOLDER = Path(__file__).parent
+TIMED = (
+    "faults/test_ledger", "faults/test_fcm", "e2e/test_freshness", "e2e/test_latency",
+    "e2e/test_replay",
+)  # fmt: skip
+"""They judge how long something took: one worker runs them, never two at the same time."""
+SLOW = (
+    "e2e/test_renewal", "integration/test_handover_replay", "e2e/test_settings", "e2e/test_screens",
+    "e2e/", "faults/",
+)  # fmt: skip
+"""What takes long, begun first: at the end no worker waits for another."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`make faults` gives 10."""
     parser.addoption(
         "--times", type=int, default=1, help="how many times more faults the tests of faults inject"
     )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of several workers each takes whole files, in this order."""
+    if not hasattr(config, "workerinput"):
+        return
+    items.sort(key=lambda item: place(item)[0])
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(place(item)[1]))
+
+
+def place(item: pytest.Item) -> tuple[int, str]:
+    """When a test is begun, and with which others by the same worker."""
+    file = item.path.relative_to(FOLDER).with_suffix("").as_posix()
+    if file in TIMED:
+        return TIMED.index(file), "timed"
+    turns = (turn for turn, prefix in enumerate(SLOW, len(TIMED)) if file.startswith(prefix))
+    return next(turns, len(TIMED) + len(SLOW)), file
 
 
 @pytest.fixture

@@ -72,8 +72,12 @@ class Writers:
 class Watcher:
     """Follows flights and a board over any of several nodes; comes back and recovers by offset."""
 
-    def __init__(self, urls: Sequence[str], keys: Sequence[str], board: str) -> None:
+    def __init__(
+        self, urls: Sequence[str], keys: Sequence[str], board: str, **options: Any
+    ) -> None:
+        """`options` are those of the WebSocket, a TLS context for one."""
         self.urls = urls
+        self.options = {"open_timeout": 2, "close_timeout": 0.2, **options}
         self.channels = [f"flight:{key}" for key in keys]
         self.board = board
         self.positions: dict[str, tuple[str, int]] = {}
@@ -85,7 +89,7 @@ class Watcher:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            client = RawClient(random.choice(self.urls), open_timeout=2, close_timeout=0.2)
+            client = RawClient(random.choice(self.urls), **self.options)
             try:
                 async with client:
                     await client.connect()

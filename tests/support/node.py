@@ -8,14 +8,17 @@ from typing import Any
 import asyncpg
 from starlette.applications import Starlette
 
+from api.composition import concerns_of
 from api.problems import exception_handlers
 from api.serving import Process, listen
 from api.upkeep import Upkeep
-from realtime.app import Readiness, node_readings, node_routes, operations_routes
+from realtime.app import Readiness, node_routes, operations_routes
 from realtime.bus_log import LogBus
 from realtime.change_log import ChangeLog
 from realtime.client import Shared
+from realtime.metrics import Readings
 from realtime.node import Node
+from realtime.readings import node_readings
 from realtime.receipts import Receipts
 from realtime.relay import Relay
 from realtime.settings import Settings
@@ -64,8 +67,10 @@ async def running_node(
     tokens, settle = Tokens(settings.secret), Receipts(pool).settle
     shared = Shared(node.hub, tokens, settle, settings, clock, node.load_leg)
     sockets = Sockets(shared)
-    readiness = Readiness({"node": node.not_ready})
-    operations = operations_routes(readiness, node_readings(node, sockets))
+    readiness = Readiness({"node": node.not_ready}, concerns=concerns_of(bus))
+    readings = Readings()
+    readings.add(node_readings(node, sockets))
+    operations = operations_routes(readiness, readings)
     routes = [*node_routes(sockets), *operations]
     app = Starlette(routes=routes, exception_handlers=exception_handlers)
     parts: list[tuple[str, Part]] = [

@@ -8,11 +8,9 @@ from uuid import uuid4
 
 import httpx2
 
-from deploy.stack import nginx_command, render_proxy
 from tests.support.fcm import FcmDouble
 from tests.support.gatecast import Gatecast
-from tests.support.ports import free_port
-from tests.support.process import Child
+from tests.support.proxy import Proxy
 from tests.support.rabbitmq import RabbitNode
 from tests.support.roles import open_logins
 
@@ -40,19 +38,15 @@ class Production:
             amqp_url=amqp_url,
         )
         self.notifier.add_environment(fcm.environment)
-        self.port = free_port()
-        configuration = render_proxy(
-            PROXY_FOLDER=str(folder),
-            PROXY_LISTEN=f"127.0.0.1:{self.port}",
-            PROXY_REALTIME=f"server 127.0.0.1:{self.node.port} max_fails=0;",
-            PROXY_API=f"server 127.0.0.1:{self.api.port};",
-        )
-        (folder / "nginx.conf").write_text(configuration, "utf-8")
-        self.front = Child([str(part) for part in nginx_command(folder)])
+        self.front = Proxy(folder, [self.node.port], self.api.port)
+
+    @property
+    def port(self) -> int:
+        return self.front.port
 
     @property
     def http(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return self.front.http
 
     async def add_follower(self, name: str, *leg_keys: str) -> str:
         """An account with one phone that follows these legs; its credential."""
@@ -94,9 +88,6 @@ async def running_production(dsn: str, folder: Path) -> AsyncIterator[Production
         for part in (production.relay, production.node, production.api, production.notifier):
             await stack.enter_async_context(part)
         await stack.enter_async_context(production.front)
-        try:
-            await production.node.ready(60)
-            await production.front.wait_http(f"{production.http}/healthz", 60)
-            yield production
-        finally:
-            await production.front.stop()  # its workers would outlive a kill
+        await production.node.ready(60)
+        await production.front.ready(60)
+        yield production

@@ -251,7 +251,7 @@ def row_after(told: Sequence[tuple[int, dict[str, Said]]]) -> Columns:
     return {name: value for name, value in row.items() if value not in (None, [], False)}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data(), patches())
 def test_any_order_and_repetition_ends_in_the_same_columns(
     data: st.DataObject, told: list[tuple[int, dict[str, Said]]]
@@ -289,7 +289,7 @@ def row_after_silences(steps: Sequence[Step]) -> Columns:
     return {name: value for name, value in row.items() if value not in (None, [], False)}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data(), patches(), st.sets(st.sampled_from([AIRLINE, AIRPORT, TRACKER])))
 def test_silences_on_the_way_end_in_the_same_columns(
     data: st.DataObject, told: list[tuple[int, dict[str, Said]]], silent: set[int]
@@ -320,7 +320,7 @@ def test_a_leg_keeps_its_schedule_when_its_only_feed_is_switched_off() -> None:
     assert leg.columns == {"irregularity": "none", "divert_airport": None}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(patches())
 def test_one_batch_and_many_end_in_the_same_columns(
     told: list[tuple[int, dict[str, Said]]],

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -15,8 +16,11 @@ from api import (
     feed_schiphol,
     feed_typeb,
 )
+from api.feed import Reading, Reference
+from api.feed_aidx import read_message
 from api.feed_json import at, decoded_json, records_of
-from api.feed_manner import BodyRefused, Parse
+from api.feed_manner import BodyRefused, Manner, Parse
+from api.xml_parts import XmlRefused
 
 SEEN = 4096
 ANY = "any"
@@ -31,10 +35,21 @@ class Format(Struct, frozen=True):
     hashed: bool = False
 
 
+def _aidx(body: bytes, now: datetime, reference: Reference, manner: Manner) -> Reading:
+    try:
+        message = read_message(body, now, reference, manner.encoding or None)
+    except XmlRefused as refused:
+        raise BodyRefused(refused.text.rstrip(".")) from None
+    if message.is_test:
+        raise BodyRefused("the message is marked as a test: send it with Target Production")
+    return message.reading
+
+
 FORMATS: Mapping[str, Format] = MappingProxyType({
     "native": Format(feed_native.parse, "application/json", "Gatecast's own patches"),
     "csv": Format(feed_csv.parse, "text/csv", "a row for each leg, or a slot coordinator's list"),
     "acris": Format(feed_acris.parse, "application/json", "ACRIS seamless travel, and its kin"),
+    "aidx": Format(_aidx, "application/xml", "IATA AIDX flight leg messages"),
     "typeb": Format(feed_typeb.parse, "text/plain", "MVT, MVA and DIV", hashed=True),
     "avinor": Format(feed_avinor.parse, "application/xml", "Avinor's live flights"),
     "schiphol": Format(feed_schiphol.parse, "application/json", "Schiphol's public flights"),
@@ -42,6 +57,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType({
 })  # fmt: skip
 
 MARKS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("aidx", re.compile(r"(?:<\?[^>]*>\s*)?<[^>]*\b(?:IATA_AIDX_|Envelope\b)")),
     ("avinor", re.compile(r"(?:<\?[^>]*>\s*)?<airport[\s>]")),
     ("typeb", re.compile(r"(?:.*\n){0,8}?(?:(?:COR|REV) ?)?(?:MVT|MVA|DIV)\s*\n.+/[0-9]{2}.*\.")),
     ("csv", re.compile(r"[^\n{<]*\b(flight|airline|ArrDep)\b[^\n]*[,;\t|]", re.IGNORECASE)),

@@ -12,7 +12,7 @@ import structlog
 import typer
 
 import realtime
-from api import cli_check, cli_feeds, cli_notices, cli_sources, cli_watch
+from api import cli_check, cli_feeds, cli_notices, cli_reference, cli_sources, cli_watch
 from api.cli_process import execute, fail, set_up_logs, start
 from api.composition import (
     run_notifier,
@@ -46,6 +46,7 @@ cli.add_typer(cli_feeds.leg, name="leg")
 cli.add_typer(cli_feeds.feed, name="feed")
 cli.add_typer(cli_feeds.key, name="key")
 cli.add_typer(cli_notices.notices, name="notices")
+cli.add_typer(cli_reference.imports, name="import")
 cli.command()(cli_watch.watch)
 cli.command()(cli_check.check)
 cli.command(name="kafka")(cli_sources.publish_kafka)

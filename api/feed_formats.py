@@ -9,11 +9,15 @@ from msgspec import Struct
 
 from api import (
     feed_acris,
+    feed_aeroapi,
     feed_avinor,
     feed_csv,
+    feed_finavia,
     feed_hongkong,
     feed_native,
     feed_schiphol,
+    feed_ssim,
+    feed_swedavia,
     feed_typeb,
 )
 from api.feed import Reading, Reference
@@ -51,6 +55,12 @@ FORMATS: Mapping[str, Format] = MappingProxyType({
     "acris": Format(feed_acris.parse, "application/json", "ACRIS seamless travel, and its kin"),
     "aidx": Format(_aidx, "application/xml", "IATA AIDX flight leg messages"),
     "typeb": Format(feed_typeb.parse, "text/plain", "MVT, MVA and DIV", hashed=True),
+    "ssim": Format(feed_ssim.parse, "text/plain", "SSIM chapter 7, the next two weeks"),
+    "swedavia": Format(feed_swedavia.parse, "application/json", "Swedavia's flights of a day"),
+    "aeroapi": Format(
+        feed_aeroapi.parse, "application/json", "an alert of FlightAware's AeroAPI", hashed=True
+    ),
+    "finavia": Format(feed_finavia.parse, "application/xml", "Finavia's flights"),
     "avinor": Format(feed_avinor.parse, "application/xml", "Avinor's live flights"),
     "schiphol": Format(feed_schiphol.parse, "application/json", "Schiphol's public flights"),
     "hongkong": Format(feed_hongkong.parse, "application/json", "Hong Kong's lists of a day"),
@@ -58,12 +68,15 @@ FORMATS: Mapping[str, Format] = MappingProxyType({
 
 MARKS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("aidx", re.compile(r"(?:<\?[^>]*>\s*)?<[^>]*\b(?:IATA_AIDX_|Envelope\b)")),
+    ("ssim", re.compile("1AIRLINE STANDARD SCHEDULE DATA SET")),
+    ("finavia", re.compile(r"(?:<\?[^>]*>\s*)?<flights[^>]*finavia", re.IGNORECASE)),
     ("avinor", re.compile(r"(?:<\?[^>]*>\s*)?<airport[\s>]")),
     ("typeb", re.compile(r"(?:.*\n){0,8}?(?:(?:COR|REV) ?)?(?:MVT|MVA|DIV)\s*\n.+/[0-9]{2}.*\.")),
     ("csv", re.compile(r"[^\n{<]*\b(flight|airline|ArrDep)\b[^\n]*[,;\t|]", re.IGNORECASE)),
 )
 MEMBERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("acris", ("flightNumber", "trackNumber")), ("schiphol", ("flightDirection",)),
+    ("swedavia", ("flightLegIdentifier",)), ("aeroapi", ("flight", "ident")),
 )  # fmt: skip
 
 

@@ -1,11 +1,11 @@
-"""Public flight lists: Avinor, Schiphol, Hong Kong, each in its own shape."""
+"""Public flight lists: Avinor, Schiphol, Hong Kong, Finavia, each in its own shape."""
 
 from typing import Any
 
 import msgspec
 import pytest
 
-from api import feed_avinor, feed_hongkong, feed_schiphol
+from api import feed_avinor, feed_finavia, feed_hongkong, feed_schiphol
 from api.feed import CodeShare
 from api.feed_manner import BodyRefused
 from tests.support.adapters import SAMPLES, name, only, read
@@ -175,3 +175,37 @@ def test_hong_kong_unknown_status_and_faults() -> None:
     assert reading.unknown == {"status Gone fishing": 1}
     assert "irregularity" not in only(reading).set
     assert read(feed_hongkong.parse, hong_kong(time="25:00")).complaints[0].field == "time"
+
+
+def finavia(side: str, members: str) -> str:
+    return (
+        f'<flights xmlns="http://www.finavia.fi/FlightsService.xsd"><{side}><header/><body>'
+        f"<flight><h_apt>HEL</h_apt><fltnr>FIN123</fltnr><route_1>OSL</route_1>"
+        f"<sdt>2026-03-01T10:15:00Z</sdt>{members}</flight></body></{side}></flights>"
+    )
+
+
+def test_finavia_departures_and_arrivals() -> None:
+    more = "<est_d>2026-03-01T10:30:00Z</est_d><pest_d>2026-03-01T10:40:00Z</pest_d>"
+    more += "<gate>24</gate><cflight_1>AY123</cflight_1><cflight_2>SK9000</cflight_2>"
+    left = only(read(feed_finavia.parse, finavia("dep", f"{more}<prt>Boarding</prt>")))
+    assert name(left) == "FIN123 HEL-OSL -"
+    assert left.set == {
+        "std": "2026-03-01T10:15:00Z", "etd": "2026-03-01T10:40:00Z", "dep_gate": "24",
+        "irregularity": "none", "phase": "boarding",
+    }  # fmt: skip
+    came = only(read(feed_finavia.parse, finavia("arr", "<bltarea>3</bltarea><ablk_d/>")))
+    assert name(came) == "FIN123 OSL-HEL -"
+    assert came.set == {"sta": "2026-03-01T10:15:00Z", "belts": ["3"]}
+
+
+def test_finavia_status_and_faults() -> None:
+    cancelled = read(feed_finavia.parse, finavia("dep", "<prt>Cancelled</prt>"))
+    assert only(cancelled).set["irregularity"] == "cancelled"
+    odd = read(feed_finavia.parse, finavia("dep", "<prt>Peruttu</prt>"))
+    assert odd.unknown == {"status Peruttu": 1}
+    faulty = finavia("dep", "").replace("2026-03-01T10:15:00Z", "")
+    assert read(feed_finavia.parse, faulty).complaints[0].field == "sdt"
+    for body in ("<flights/>", "<a/>", "slow down"):
+        with pytest.raises(BodyRefused):
+            read(feed_finavia.parse, body)

@@ -28,6 +28,7 @@ bench: .venv/.test
 	$(PY) -m bench $(BENCH)
 	$(PY) -m bench.ingest $(INGEST)
 	$(PY) -m bench.push $(PUSH)
+	$(PY) -m bench.fanout $(FANOUT)
 
 check: .venv/.test web/node_modules/.installed
 	.venv/bin/ruff check .

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -10,6 +9,7 @@ from msgspec import Struct
 from api import (
     feed_acris,
     feed_aeroapi,
+    feed_aidx,
     feed_avinor,
     feed_csv,
     feed_finavia,
@@ -20,11 +20,8 @@ from api import (
     feed_swedavia,
     feed_typeb,
 )
-from api.feed import Reading, Reference
-from api.feed_aidx import read_message
 from api.feed_json import at, decoded_json, records_of
-from api.feed_manner import BodyRefused, Manner, Parse
-from api.xml_parts import XmlRefused
+from api.feed_manner import BodyRefused, Parse
 
 SEEN = 4096
 ANY = "any"
@@ -39,21 +36,11 @@ class Format(Struct, frozen=True):
     hashed: bool = False
 
 
-def _aidx(body: bytes, now: datetime, reference: Reference, manner: Manner) -> Reading:
-    try:
-        message = read_message(body, now, reference, manner.encoding or None)
-    except XmlRefused as refused:
-        raise BodyRefused(refused.text.rstrip(".")) from None
-    if message.is_test:
-        raise BodyRefused("the message is marked as a test: send it with Target Production")
-    return message.reading
-
-
 FORMATS: Mapping[str, Format] = MappingProxyType({
     "native": Format(feed_native.parse, "application/json", "Gatecast's own patches"),
     "csv": Format(feed_csv.parse, "text/csv", "a row for each leg, or a slot coordinator's list"),
     "acris": Format(feed_acris.parse, "application/json", "ACRIS seamless travel, and its kin"),
-    "aidx": Format(_aidx, "application/xml", "IATA AIDX flight leg messages"),
+    "aidx": Format(feed_aidx.parse, "application/xml", "IATA AIDX flight legs", hashed=True),
     "typeb": Format(feed_typeb.parse, "text/plain", "MVT, MVA and DIV", hashed=True),
     "ssim": Format(feed_ssim.parse, "text/plain", "SSIM chapter 7, the next two weeks"),
     "swedavia": Format(feed_swedavia.parse, "application/json", "Swedavia's flights of a day"),
@@ -67,7 +54,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType({
 })  # fmt: skip
 
 MARKS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("aidx", re.compile(r"(?:<\?[^>]*>\s*)?<[^>]*\b(?:IATA_AIDX_|Envelope\b)")),
+    ("aidx", re.compile(r"<[^\0]*?<?(?:\w+:)?IATA_AIDX_FlightLeg(?:NotifRQ|RS)\b")),
     ("ssim", re.compile("1AIRLINE STANDARD SCHEDULE DATA SET")),
     ("finavia", re.compile(r"(?:<\?[^>]*>\s*)?<flights[^>]*finavia", re.IGNORECASE)),
     ("avinor", re.compile(r"(?:<\?[^>]*>\s*)?<airport[\s>]")),

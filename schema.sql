@@ -644,6 +644,7 @@ CREATE TABLE device (                               -- one push target of one ac
   target      text NOT NULL CHECK (length(target) BETWEEN 8 AND 1024),
   created_at  timestamptz NOT NULL DEFAULT wall_now(),
   refreshed_at timestamptz NOT NULL DEFAULT wall_now(), -- the app said that the target is its own
+  alerts      boolean NOT NULL DEFAULT true,        -- false: its owner wants none here
   last_ok_at  timestamptz,
   dead_at     timestamptz,
   dead_reason text,

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.routing import BaseRoute
 
 from api.app import node_application, rest_application
 from api.cli_feeds import DSN_FILE, URL_FILE
@@ -18,29 +20,42 @@ from api.ingest import Ingest
 from api.links import Links, data_folder, local_url
 from api.pages import served_build
 from api.postgres_binaries import EmbeddedPostgresError
+from api.readings import engine_readings, ingest_readings, upkeep_readings
 from api.replay import Plan, Replay, ReplayEnd
 from api.replay_progress import ReplayProgress
 from api.retention import Retention
 from api.reweighing import Reweighing
 from api.serving import Process
 from api.uncertainty import Uncertainty
-from api.upkeep import Turn, Upkeep
+from api.upkeep import Upkeep
 from realtime.account_watch import AccountWatch
-from realtime.app import (
-    Readiness,
-    node_readings,
-    node_routes,
-    notifier_readings,
-    operations_routes,
-)
+from realtime.app import Readiness, node_routes, operations_routes
 from realtime.bus_log import LogBus
 from realtime.bus_rabbitmq import RabbitBus
 from realtime.change_log import ChangeLog
 from realtime.client import Shared
 from realtime.database import open_pool
+from realtime.database_readings import (
+    DELIVERIES,
+    LOG,
+    READERS,
+    UPKEEP,
+    DatabaseReadings,
+    Measure,
+)
+from realtime.loop_lag import LoopLag
 from realtime.metrics import Readings
 from realtime.node import Node
 from realtime.notifier import Notifier
+from realtime.readings import (
+    bus_readings,
+    node_readings,
+    notifier_readings,
+    pool_readings,
+    process_readings,
+    relay_readings,
+    sender_readings,
+)
 from realtime.receipts import Receipts
 from realtime.relay import Relay
 from realtime.sender import SEND_SHARE, Sender
@@ -66,19 +81,20 @@ def relay_of(
 
 
 @contextlib.asynccontextmanager
-async def sender_of(settings: Settings) -> AsyncIterator[Sender]:
+async def sender_of(settings: Settings, readings: Readings) -> AsyncIterator[Sender]:
     """FCM where credentials are set, else notices are printed."""
     sender: Sender
     if settings.fcm_credentials:
         # The SDK costs 0.7 s and 44 MB: only a process that sends pays for it.
         from realtime.sender_fcm import FcmSender
 
-        sender = await FcmSender.open(
+        sender = fcm = await FcmSender.open(
             Path(settings.fcm_credentials),
             settings.fcm_url,
             settings.lease * SEND_SHARE,
             settings.fcm_per_minute,
         )
+        readings.add(sender_readings(fcm.pause, fcm.window, fcm.breaker, fcm.bucket))
     else:
         sender = LogSender()
     try:
@@ -135,15 +151,44 @@ async def database_of(
         await postgres.stop()
 
 
-def turns_of(
+def upkeep_of(
     pool: "asyncpg.Pool[asyncpg.Record]",
     engine: AsyncEngine,
     settings: Settings,
-    wake: Callable[[], None],
-) -> tuple[Turn, ...]:
-    """What upkeep does to legs, and to what is kept of people."""
+    readings: Readings,
+    wake: Callable[[], None] = lambda: None,
+) -> Upkeep:
+    """The periodic work on legs, and on what is kept of people."""
     retention = Retention(pool, settings)
-    return Reweighing(engine, wake).turn, Uncertainty(engine, wake).turn, retention.turn
+    turns = Reweighing(engine, wake).turn, Uncertainty(engine, wake).turn, retention.turn
+    upkeep = Upkeep(pool, *turns)
+    readings.add([*upkeep_readings(upkeep, retention), *engine_readings(engine)])
+    return upkeep
+
+
+def ingest_of(engine: AsyncEngine, readings: Readings, wake: Callable[[], None]) -> Ingest:
+    """The one ingest of a process."""
+    ingest = Ingest(engine, wake)
+    readings.add(ingest_readings(ingest))
+    return ingest
+
+
+def readings_of(
+    kind: str,
+    lag: LoopLag,
+    pool: "asyncpg.Pool[asyncpg.Record]",
+    *measures: Measure,
+) -> Readings:
+    """What every process tells, and what this kind asks the database for."""
+    readings, asked = Readings(), DatabaseReadings(pool, measures)
+    readings.add([*process_readings(kind, lag), *pool_readings(pool), *asked.readings()])
+    readings.ask(asked)
+    return readings
+
+
+def public_of(settings: Settings, operations: list[BaseRoute]) -> list[BaseRoute]:
+    """What of it the main port answers: nothing when it has a port of its own."""
+    return [] if settings.operations_port else operations
 
 
 @contextlib.contextmanager
@@ -170,15 +215,18 @@ async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket)
         await create_schema(dsn)
         pool = await stack.enter_async_context(pool_of(dsn, 12))
         engine = await stack.enter_async_context(engine_of(dsn))
-        sender = await stack.enter_async_context(sender_of(settings))
+        lag = LoopLag()
+        readings = readings_of("serve", lag, pool, LOG, READERS, DELIVERIES, UPKEEP)
+        sender = await stack.enter_async_context(sender_of(settings, readings))
         log = ChangeLog(pool)
         bus = bus_of(settings, log)
         relay, node = relay_of(pool, log, bus), Node(pool, bus, settings, served_build())
         notifier = Notifier(pool, bus, sender, settings)
-        parts += [("relay", relay), ("node", node), ("notifier", notifier)]
-        parts.append(("upkeep", Upkeep(pool, *turns_of(pool, engine, settings, relay.wake))))
+        ingest = ingest_of(engine, readings, relay.wake)
+        parts += [("loop lag", lag), ("relay", relay), ("node", node), ("notifier", notifier)]
+        parts.append(("upkeep", upkeep_of(pool, engine, settings, readings, relay.wake)))
         if plan is not None:
-            replay = Replay(pool, Ingest(engine, relay.wake), plan, again=again)
+            replay = Replay(pool, ingest, plan, again=again)
             parts += [("replay", replay), ("links", Links(settings, replay, engine))]
             parts.append(("progress", ReplayProgress(replay)))
             if again or plan.once:
@@ -188,13 +236,13 @@ async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket)
         sockets = sockets_of(settings, node, receipts)
         readiness = Readiness({"node": node.not_ready})
         parts.append(("accounts", AccountWatch(pool, sockets)))
-        readings = node_readings(node, sockets)
-        readings.add(notifier_readings(notifier))
+        readings.add([*node_readings(node, sockets), *bus_readings(bus)])
+        readings.add([*relay_readings(relay), *notifier_readings(notifier)])
         operations = operations_routes(readiness, readings)
-        ingest = Ingest(engine, relay.wake)
         api = Api(open_sessions(engine), Tokens(settings.secret), settings, ingest, receipts.settle)
-        app = rest_application(api, [*node_routes(sockets), *operations])
-        process = Process(settings, readiness, parts, app, sockets)
+        routes = [*node_routes(sockets), *public_of(settings, operations)]
+        app = rest_application(api, routes, readings)
+        process = Process(settings, readiness, parts, app, sockets, operations)
         with announced(data_folder(settings) / URL_FILE, local_url(settings)):
             await process.run(bound)
         if again := again and end is not None and end.reached:
@@ -206,17 +254,20 @@ async def serve_api(settings: Settings, bound: socket.socket) -> None:
     """REST, the pages and the upkeep."""
     dsn = settings.database_url
     async with pool_of(dsn) as pool, engine_of(dsn) as engine:
-        readiness = Readiness({})
+        lag, readiness = LoopLag(), Readiness({})
+        readings = readings_of("api", lag, pool, LOG, READERS, UPKEEP)
         api = Api(
             open_sessions(engine),
             Tokens(settings.secret),
             settings,
-            Ingest(engine, lambda: None),
+            ingest_of(engine, readings, lambda: None),
             Receipts(pool).settle,
         )
-        app = rest_application(api, operations_routes(readiness, Readings()))
-        upkeep = Upkeep(pool, *turns_of(pool, engine, settings, lambda: None))
-        await Process(settings, readiness, [("upkeep", upkeep)], app).run(bound)
+        operations = operations_routes(readiness, readings)
+        app = rest_application(api, public_of(settings, operations), readings)
+        upkeep = upkeep_of(pool, engine, settings, readings)
+        parts: list[tuple[str, Part]] = [("loop lag", lag), ("upkeep", upkeep)]
+        await Process(settings, readiness, parts, app, operations=operations).run(bound)
 
 
 async def serve_realtime(settings: Settings, bound: socket.socket) -> None:
@@ -225,44 +276,68 @@ async def serve_realtime(settings: Settings, bound: socket.socket) -> None:
         bus = bus_of(settings, ChangeLog(pool))
         node = Node(pool, bus, settings, served_build())
         sockets = sockets_of(settings, node, Receipts(pool))
-        readiness = Readiness({"node": node.not_ready})
-        operations = operations_routes(readiness, node_readings(node, sockets))
-        app = node_application([*node_routes(sockets), *operations])
-        parts: list[tuple[str, Part]] = [("node", node), ("accounts", AccountWatch(pool, sockets))]
-        await Process(settings, readiness, parts, app, sockets).run(bound)
+        lag, readiness = LoopLag(), Readiness({"node": node.not_ready})
+        readings = readings_of("realtime", lag, pool, LOG)
+        readings.add([*node_readings(node, sockets), *bus_readings(bus)])
+        operations = operations_routes(readiness, readings)
+        app = node_application([*node_routes(sockets), *public_of(settings, operations)])
+        parts: list[tuple[str, Part]] = [
+            ("loop lag", lag),
+            ("node", node),
+            ("accounts", AccountWatch(pool, sockets)),
+        ]
+        await Process(settings, readiness, parts, app, sockets, operations).run(bound)
 
 
 async def run_relay(settings: Settings) -> None:
     """Sequence and publish."""
     async with pool_of(settings.database_url) as pool:
-        log = ChangeLog(pool)
+        log, lag = ChangeLog(pool), LoopLag()
         bus = bus_of(settings, log)
-        parts: list[tuple[str, Part]] = [("bus", bus), ("relay", relay_of(pool, log, bus))]
-        await Process(settings, Readiness({}), parts).run()
+        relay = relay_of(pool, log, bus)
+        readings = readings_of("relay", lag, pool, LOG, READERS)
+        readings.add([*relay_readings(relay), *bus_readings(bus)])
+        parts: list[tuple[str, Part]] = [("loop lag", lag), ("bus", bus), ("relay", relay)]
+        readiness = Readiness({"relay": partial(waits, relay.away)})
+        operations = operations_routes(readiness, readings)
+        await Process(settings, readiness, parts, operations=operations).run()
 
 
 async def run_notifier(settings: Settings) -> None:
     """Decide and send notices."""
-    async with pool_of(settings.database_url) as pool, sender_of(settings) as sender:
+    async with contextlib.AsyncExitStack() as stack:
+        pool, lag = await stack.enter_async_context(pool_of(settings.database_url)), LoopLag()
+        readings = readings_of("notifier", lag, pool, LOG, DELIVERIES)
+        sender = await stack.enter_async_context(sender_of(settings, readings))
         bus = bus_of(settings, ChangeLog(pool))
-        parts: list[tuple[str, Part]] = [
-            ("bus", bus),
-            ("notifier", Notifier(pool, bus, sender, settings)),
-        ]
-        await Process(settings, Readiness({}), parts).run()
+        notifier = Notifier(pool, bus, sender, settings)
+        readings.add([*notifier_readings(notifier), *bus_readings(bus)])
+        parts: list[tuple[str, Part]] = [("loop lag", lag), ("bus", bus), ("notifier", notifier)]
+        readiness = Readiness({"notifier": partial(waits, notifier.away)})
+        operations = operations_routes(readiness, readings)
+        await Process(settings, readiness, parts, operations=operations).run()
+
+
+def waits(away: Mapping[str, str]) -> str | None:
+    """What a relay or a notifier waits for, of all its work."""
+    return "; ".join(f"{work}: {reason}" for work, reason in away.items()) or None
 
 
 async def run_replay(settings: Settings, plan: Plan) -> None:
     """Play days, once, into a database that other processes serve."""
     dsn = settings.database_url
     async with pool_of(dsn) as pool, engine_of(dsn) as engine:
-        replay = Replay(pool, Ingest(engine, lambda: None), plan)
+        lag, readiness = LoopLag(), Readiness({})
+        readings = readings_of("replay", lag, pool, LOG)
+        replay = Replay(pool, ingest_of(engine, readings, lambda: None), plan)
         parts: list[tuple[str, Part]] = [
+            ("loop lag", lag),
             ("replay", replay),
             ("progress", ReplayProgress(replay)),
             ("replay end", ReplayEnd(replay, lambda: process.stopping.set(), 0)),
         ]
-        process = Process(settings, Readiness({}), parts)
+        operations = operations_routes(readiness, readings)
+        process = Process(settings, readiness, parts, operations=operations)
         await process.run()
 
 

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
@@ -12,7 +12,7 @@ from api.auth import PRIVATE, account_of, lock_account
 from api.endpoint import Api, json, read_body
 from api.models import Device
 from api.problems import Problem
-from api.schemas_account import DevicePut, Devices, DeviceView
+from api.schemas_account import DevicePatch, DevicePut, Devices, DeviceView
 
 MOST_DEVICES = 10
 
@@ -39,6 +39,19 @@ async def put_device(api: Api, request: Request) -> Response:
     return json(_view(device), 200, PRIVATE)
 
 
+async def patch_device(api: Api, request: Request) -> Response:
+    """Turn the alerts of one device off or on again."""
+    account_id, device_id = await account_of(api, request), _device_id(request)
+    body = await read_body(request, DevicePatch)
+    mine = (Device.account_id == account_id, Device.device_id == device_id)
+    changed = update(Device).where(*mine).values(alerts=body.alerts).returning(Device)
+    async with api.sessions.begin() as session:
+        device = await session.scalar(changed)
+    if device is None:
+        raise Problem(404, "The account has no such device; register it.", slug="no-such-device")
+    return json(_view(device), 200, PRIVATE)
+
+
 async def delete_device(api: Api, request: Request) -> Response:
     """Push there no longer; whether it was registered does not matter."""
     account_id, device_id = await account_of(api, request), _device_id(request)
@@ -53,6 +66,7 @@ def _view(device: Device) -> DeviceView:
         device_id=device.device_id,
         platform=device.platform,
         kind=device.kind,
+        alerts=device.alerts,
         created_at=device.created_at,
         last_ok_at=device.last_ok_at,
         dead_at=device.dead_at,
@@ -97,12 +111,18 @@ async def _check_room(session: AsyncSession, account_id: UUID, device_id: UUID) 
 async def _write(
     session: AsyncSession, account_id: UUID, device_id: UUID, body: DevicePut
 ) -> Device:
-    target = {"platform": body.platform, "kind": body.kind, "target": body.target}
-    new = insert(Device).values(device_id=device_id, account_id=account_id, **target)
+    said: dict[str, str | bool] = {
+        "platform": body.platform,
+        "kind": body.kind,
+        "target": body.target,
+    }
+    if body.alerts is not None:
+        said["alerts"] = body.alerts
+    new = insert(Device).values(device_id=device_id, account_id=account_id, **said)
     renewed = new.on_conflict_do_update(
         index_elements=[Device.device_id],
         set_={
-            **target,
+            **said,
             "refreshed_at": func.wall_now(),
             "dead_at": None,
             "dead_reason": None,

@@ -102,6 +102,7 @@ async def _apply(api: Api, feed: str, body: FeedBody) -> list[Result]:
     read = [_read(raw) for raw in body.legs]
     patches = [leg for leg in read if isinstance(leg, Patch)]
     applied = iter(await api.ingest.apply(feed, patches))
+    api.ingest.count(feed, [leg for leg in read if isinstance(leg, Result)])
     return [next(applied) if isinstance(leg, Patch) else leg for leg in read]
 
 

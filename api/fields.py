@@ -176,11 +176,16 @@ FIELDS: Mapping[str, Field] = MappingProxyType({
 
 CODESHARES = Field("identity", lambda value: value)
 REPEAT = Field("identity", lambda value: value, per_attempt=True)
+ORIGIN_DATE = Field("identity", lambda value: value)
+BESIDE: Mapping[str, Field] = MappingProxyType({
+    "codeshares": CODESHARES, "repeat_no": REPEAT, "origin_date": ORIGIN_DATE,
+})  # fmt: skip
+"""What a patch carries outside of `set`; of the origin date only that the feed derived it."""
 
 
 def field_of(name: str) -> Field | None:
-    """Also the two fields that a patch carries outside of `set`."""
-    return {"codeshares": CODESHARES, "repeat_no": REPEAT}.get(name) or FIELDS.get(name)
+    """Also the fields that a patch carries outside of `set`."""
+    return BESIDE.get(name) or FIELDS.get(name)
 
 
 def read_patch(patch: Patch, now: datetime) -> dict[str, Said]:
@@ -198,6 +203,8 @@ def read_patch(patch: Patch, now: datetime) -> dict[str, Said]:
         said["codeshares"] = Said(_codeshares(patch.codeshares), at, repeat)
     if repeat > 1:
         said["repeat_no"] = Said(repeat, at, repeat)
+    if patch.key.derived:
+        said["origin_date"] = Said("derived", at, repeat)
     return said
 
 
@@ -214,6 +221,8 @@ def check_actuals(said: Fields, std: str | None, sta: str | None) -> None:
 
 
 def _check_key(key: PatchKey, now: datetime) -> None:
+    if key.origin_date is None:
+        raise PatchRefused("no_origin_date", "key.origin_date", "is missing, and std and sta too")
     try:
         if parse_leg_key(str(key.leg_key())) != key.leg_key():
             raise ValueError("airline, number and suffix cannot be told apart")

@@ -3,7 +3,8 @@
 The commit publishes; `wake` only spares the relay its next poll.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -15,11 +16,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.draft import Draft, Outcome
-from api.feed import Patch
+from api.feed import Patch, Reference
 from api.feed_rows import Registration, authorities_of, read_feeds, register
 from api.fields import FIELDS, PatchRefused, Said, read_patch, source_time
+from api.identity import correct_derived, dated, in_iata, needs_reference
 from api.leg_keys import rename, under_own_keys
 from api.merge import EMPTY, Authority
+from api.reference import ReferenceTables
 from realtime.errors import GatecastError
 from realtime.flight import LegKey
 
@@ -34,6 +37,7 @@ WRITTEN = (*MERGED, "uncertain")
 REQUIRED: Mapping[str, Any] = {**EMPTY, "irregularity": "none", "repeat_no": 1, "uncertain": False}
 
 COUNT_LEGS = text("SELECT count(*) FROM flight_leg WHERE key = ANY (:keys)")
+FIND_LEGS = text("SELECT key FROM flight_leg WHERE key = ANY (:keys)")
 LOCK_INSERTS = text("SELECT pg_advisory_xact_lock(hashtext('gatecast new legs'))")
 LOCK_LEGS = text("""
     SELECT key, leg_id, version, utc(std) AS std, utc(sta) AS sta, uncertain
@@ -112,15 +116,31 @@ class Ingest:
     """Applies patches, each batch in one transaction; the legs' locks are taken in one order."""
 
     def __init__(self, engine: AsyncEngine, wake: Callable[[], None]) -> None:
+        self.outcomes: Counter[tuple[str, str]] = Counter()  # of legs, by feed
+        self.refusals: Counter[tuple[str, str]] = Counter()
         self._engine = engine
         self._wake = wake
+        self._tables = ReferenceTables()
+
+    async def reference(self) -> Reference:
+        """Carriers and airports by their codes, at most a minute old."""
+        async with self._engine.connect() as connection:
+            return await self._tables.read(connection)
 
     async def apply(self, feed_code: str, patches: Sequence[Patch]) -> list[Result]:
         """One result a patch, in their order; UnknownFeed when the feed may not speak."""
         results: list[Result] = []
         for start in range(0, len(patches), BATCH):
             results += await self._apply_apart(feed_code, patches[start : start + BATCH])
+        self.count(feed_code, results)
         return results
+
+    def count(self, feed_code: str, results: Iterable[Result]) -> None:
+        """For the metrics; the feed is one that is registered."""
+        for result in results:
+            self.outcomes[feed_code, result.outcome] += 1
+            if result.code is not None:
+                self.refusals[feed_code, result.code] += 1
 
     async def heartbeat(self, feed_code: str) -> None:
         """The feed lives and has nothing new to say."""
@@ -167,7 +187,7 @@ class Ingest:
             if not is_fault_of_a_leg(error):
                 raise
         if len(patches) == 1:
-            key = str(patches[0].key.leg_key())
+            key = patches[0].key.text()
             return [Result(key, "refused", code="internal", text="the database refused it")]
         half = len(patches) // 2
         return [
@@ -179,7 +199,8 @@ class Ingest:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 async with self._engine.begin() as connection:
-                    results = await _apply(connection, feed_code, patches)
+                    named = await self._named(connection, patches)
+                    results = await _apply(connection, feed_code, named)
                 break
             except DBAPIError as error:
                 if attempt == ATTEMPTS or sqlstate(error) not in IN_VAIN:
@@ -188,12 +209,24 @@ class Ingest:
             self._wake()
         return results
 
+    async def _named(
+        self, connection: AsyncConnection, patches: Sequence[Patch]
+    ) -> Sequence[Patch]:
+        """Each by the key of its leg, whatever the feed calls it."""
+        if needs_reference(patches):
+            reference = await self._tables.read(connection)
+            patches = [in_iata(patch, reference) for patch in patches]
+            if any(patch.key.origin_date is None for patch in patches):
+                # Else two feeds could each find that there is no such leg yet.
+                await connection.execute(LOCK_INSERTS)
+                patches = await dated(connection, patches, reference)
+        return await under_own_keys(connection, patches)
+
 
 async def _apply(
     connection: AsyncConnection, feed_code: str, patches: Sequence[Patch]
 ) -> list[Result]:
     source = await _source(connection, feed_code)
-    patches = await under_own_keys(connection, patches)
     read = [_read(patch, source.now) for patch in patches]
     keys = {
         str(patch.key.leg_key()): patch
@@ -236,7 +269,7 @@ def _say(
 
 
 def _result(drafts: Mapping[str, Draft], patch: Patch, outcome: Outcome | PatchRefused) -> Result:
-    key = str(patch.key.leg_key())
+    key = patch.key.text()
     if isinstance(outcome, PatchRefused):
         return Result(key, "refused", None, outcome.code, outcome.field, outcome.text)
     return Result(key, outcome, drafts[key].version)
@@ -258,10 +291,13 @@ async def _drafts(
 ) -> dict[str, Draft]:
     """Every leg that is spoken of, known ones locked, with what all feeds said of it."""
     names = {"keys": list(keys)}
-    known = (await connection.execute(COUNT_LEGS, names)).scalar_one()
-    if known < len(keys):
+    if (await connection.execute(COUNT_LEGS, names)).scalar_one() < len(keys):
         # Taken before any leg is locked, so that two batches never wait for each other's new legs.
         await connection.execute(LOCK_INSERTS)
+        known = set((await connection.execute(FIND_LEGS, names)).scalars())
+        await connection.execute(SAY_WHO, {"feed": source.code, "source_ts": None})
+        new = {key: patch for key, patch in keys.items() if key not in known}
+        await correct_derived(connection, new)
     rows = {row.key: row for row in await connection.execute(LOCK_LEGS, names)}
     drafts = {
         key: Draft(patch.key.leg_key(), source.feed_id, source.authorities)

@@ -40,18 +40,18 @@ async def rename(connection: AsyncConnection, wrong: LegKey, right: LegKey) -> i
 
 async def under_own_keys(connection: AsyncConnection, patches: Sequence[Patch]) -> Sequence[Patch]:
     """A feed may go on naming a leg by the key that it had before it was corrected."""
-    keys = [str(patch.key.leg_key()) for patch in patches]
+    keys = [patch.key.text() for patch in patches]
     clean = [key for key in keys if "\0" not in key and key.isascii()]
     moved = {row.key: row.now for row in await connection.execute(READ_ALIASES, {"keys": clean})}
     return [
-        patch if key not in moved else replace(patch, key=_named(moved[key], patch.key.repeat))
+        patch if key not in moved else replace(patch, key=_named(moved[key], patch.key))
         for key, patch in zip(keys, patches, strict=True)
     ]
 
 
-def _named(leg_key: str, repeat: int) -> PatchKey:
+def _named(leg_key: str, called: PatchKey) -> PatchKey:
     key = parse_leg_key(leg_key)
     return PatchKey(
         airline=key.airline, number=key.number, suffix=key.suffix, origin_date=key.origin_date,
-        dep=key.dep, arr=key.arr, repeat=repeat,
+        dep=key.dep, arr=key.arr, repeat=called.repeat, derived=called.derived,
     )  # fmt: skip

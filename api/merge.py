@@ -110,7 +110,7 @@ def merge(statements: Mapping[int, Fields], authorities: Mapping[int, Authority]
     columns = {
         name: EMPTY.get(name) if word.value is None else word.value
         for name, word in chosen.items()
-        if name != "phase"
+        if name not in ("phase", "origin_date")
     }
     columns["phase"] = _phase(chosen)
     if columns.get("irregularity") not in DIVERTING:

@@ -278,6 +278,7 @@ class Device(Base):
     target: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
     refreshed_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
+    alerts: Mapped[bool] = mapped_column(server_default=FetchedValue())
     last_ok_at: Mapped[datetime | None]
     dead_at: Mapped[datetime | None]
     dead_reason: Mapped[str | None]

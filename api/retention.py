@@ -1,6 +1,7 @@
 """What is kept of people, and for how long: deleted in small batches once its time is over."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 
 import asyncpg
@@ -29,6 +30,7 @@ class Retention:
             ("forget_tests", TEST_DAYS),
             ("forget_history", settings.history_days),
         )
+        self.gone: Counter[str] = Counter()
         self._next = float("-inf")
 
     async def turn(self) -> bool:
@@ -40,6 +42,7 @@ class Retention:
             name: await self.pool.fetchval(QUERIES[name], days, BATCH)
             for name, days in self.periods
         }
+        self.gone.update(gone)
         if any(gone.values()):
             structlog.get_logger().info("deleted what was kept long enough", **gone)
         if max(gone.values()) == BATCH:

@@ -4,7 +4,7 @@ from api.account import erase_account, export_account
 from api.account_link import make_link, redeem_link
 from api.auth import create_account, mint_token
 from api.deliveries import list_changes, list_deliveries
-from api.devices import delete_device, list_devices, put_device
+from api.devices import delete_device, list_devices, patch_device, put_device
 from api.endpoint import Operation
 from api.follows import delete_follow, list_follows, post_follow, put_follow
 from api.notice_preview import read_preview
@@ -19,6 +19,7 @@ from api.schemas_account import (
     ConnectionToken,
     Deliveries,
     DeliveriesQuery,
+    DevicePatch,
     DevicePut,
     Devices,
     DeviceView,
@@ -109,6 +110,11 @@ ACCOUNT_OPERATIONS: tuple[Operation, ...] = (
     Operation(
         method="PUT", path="/api/me/devices/{device_id}", call=put_device, signed_in=True,
         summary="Register a push target", body=DevicePut, answers={200: DeviceView}, errors=(409,),
+    ),
+    Operation(
+        method="PATCH", path="/api/me/devices/{device_id}", call=patch_device, signed_in=True,
+        summary="Turn alerts on one device off or on", body=DevicePatch,
+        answers={200: DeviceView}, errors=(400, 404),
     ),
     Operation(
         method="DELETE", path="/api/me/devices/{device_id}", call=delete_device, signed_in=True,

@@ -88,19 +88,29 @@ class Follows(Struct, frozen=True):
 
 
 class DevicePut(Struct, frozen=True, forbid_unknown_fields=True):
-    """A push target as the phone or browser got it from its push service."""
+    """A push target as the phone or browser got it from its push service; without `alerts` a device
+    that was registered before keeps its choice."""
 
     platform: Literal["android", "ios", "web"]
     kind: Literal["fid", "token"]
     target: Annotated[str, Meta(min_length=8, max_length=1024, pattern=r"^[!-~]+(?![\s\S])")]
+    alerts: bool | None = None
+
+
+class DevicePatch(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether notices are pushed to this device."""
+
+    alerts: bool
 
 
 class DeviceView(Struct, frozen=True, kw_only=True):
-    """A registered device; its target is never shown again. Nothing is pushed to a dead one."""
+    """A registered device; its target is never shown again. Nothing is pushed to a dead one, nor to
+    one whose `alerts` are off."""
 
     device_id: UUID
     platform: str
     kind: str
+    alerts: bool
     created_at: datetime
     last_ok_at: datetime | None
     dead_at: datetime | None

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import structlog
 import uvicorn
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 
 from api.tls import Certificate
 from realtime.app import Readiness
@@ -36,20 +37,21 @@ class Server(uvicorn.Server):
             listener.close()
 
 
-def listen(settings: Settings) -> socket.socket:
-    """The bound socket; what it accepts inherits the bounded send buffer."""
+def listen(settings: Settings, setting: str = "port") -> socket.socket:
+    """The bound socket of this port; what it accepts inherits the bounded send buffer."""
+    port = getattr(settings, setting)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     try:
-        bound.bind((settings.host, settings.port))
+        bound.bind((settings.host, port))
     except OSError as error:
         bound.close()
         raise OSError(
             error.errno,
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
-            "choose another with GATECAST_PORT",
+            f"cannot listen on {settings.host}:{port}: {error.strerror}; "
+            f"choose another with GATECAST_{setting.upper()}",
         ) from None
     bound.listen(2048)
     return bound
@@ -86,12 +88,15 @@ class Process:
         parts: Sequence[tuple[str, Part]],
         app: Starlette | None = None,
         sockets: Sockets | None = None,
+        operations: Sequence[BaseRoute] = (),
     ) -> None:
+        """`operations` are served on a port of their own, if the settings name one."""
         self.settings = settings
         self.readiness = readiness
         self.parts = parts
         self.certificate = Certificate.of(settings) if app is not None else None
         self.server = server_of(app, self.certificate) if app is not None else None
+        self.operations = server_of(Starlette(routes=operations))
         self.sockets = sockets
         self.stopping = asyncio.Event()
 
@@ -107,14 +112,19 @@ class Process:
             if self.sockets is not None:
                 keep_alive = self.sockets.keep_alive()
                 tasks.append(group.create_task(keep_alive, name="keepalive"))
+            operations = None
+            if self.settings.operations_port:
+                inside = listen(self.settings, "operations_port")
+                operations = group.create_task(self.operations.serve([inside]), name="operations")
             serving = None
             if self.server is not None and bound is not None:
                 serving = group.create_task(self.server.serve([bound]), name="server")
             await self.stopping.wait()
             await self._drain()
-            if self.server is not None and serving is not None:
-                self.server.should_exit = True
-                await serving
+            for server, task in ((self.server, serving), (self.operations, operations)):
+                if server is not None and task is not None:
+                    server.should_exit = True
+                    await task
             for task in tasks:
                 task.cancel()
         structlog.get_logger().info("stopped")

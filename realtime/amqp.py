@@ -23,6 +23,7 @@ BLOCKED_FOR = 30.0
 CLOSE_WITHIN = 1.0
 RECONNECT_LEAST = 0.5
 STEADY_AFTER = 10.0
+NACKED = "the broker refused it"
 TCP_OPTIONS = {"TCP_USER_TIMEOUT": 10_000, "TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
 
 State = Literal["up", "down", "blocked"]
@@ -84,6 +85,11 @@ class Link:
         if self.blocked and not self._gone.done():
             return "blocked"
         return "down" if self.ended.done() else "up"
+
+    @property
+    def unconfirmed(self) -> int:
+        """Published, and not answered by the broker."""
+        return len(self._unconfirmed)
 
     def end(self, reason: str) -> None:
         """Give the link up; nothing can be asked of it any more."""
@@ -195,7 +201,7 @@ class Link:
     def _on_confirm(self, frame: Method[spec.Basic.Ack | spec.Basic.Nack]) -> None:
         tag, answer = frame.method.delivery_tag, None
         if isinstance(frame.method, spec.Basic.Nack):
-            answer = "the broker refused it"
+            answer = NACKED
         tags = [tag]
         if frame.method.multiple:
             tags = [each for each in self._unconfirmed if each <= tag]

@@ -8,9 +8,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from realtime.client import BUILD
-from realtime.metrics import Reading, Readings, exposition
-from realtime.node import Node
-from realtime.notifier import Notifier
+from realtime.metrics import Readings, exposition
 from realtime.transport_sse import sse_routes
 from realtime.transport_websocket import Sockets
 
@@ -44,6 +42,7 @@ def operations_routes(readiness: Readiness, readings: Readings) -> list[BaseRout
         return JSONResponse(body, 503 if faults else 200, {"Cache-Control": "no-store"})
 
     async def metrics(_: Request) -> Response:
+        await readings.refresh()
         return PlainTextResponse(exposition(readings), media_type="text/plain; version=0.0.4")
 
     return [
@@ -59,31 +58,3 @@ def node_routes(sockets: Sockets) -> list[BaseRoute]:
         WebSocketRoute("/connection/websocket", sockets.endpoint),
         *sse_routes(sockets.shared, sockets.clients),
     ]
-
-
-def node_readings(node: Node, sockets: Sockets) -> Readings:
-    """What a node counts."""
-    readings = Readings()
-    readings.add(
-        [
-            ("clients", "Connected clients.", lambda: len(sockets.clients)),
-            ("channels", "Channels with a subscriber.", lambda: len(node.hub.sinks)),
-            (
-                "publications_total",
-                "Publications encoded for subscribers.",
-                lambda: node.hub.published,
-            ),
-            (
-                "log_seq",
-                "Position in the change log.",
-                lambda: node.hub.state.seq if node.hub.state is not None else 0,
-            ),
-        ]
-    )
-    return readings
-
-
-def notifier_readings(notifier: Notifier) -> list[Reading]:
-    """What a notifier counts."""
-    sentence = "Deliveries held because too many legs of an airport were cancelled at once."
-    return [("cancellations_doubted_total", sentence, lambda: notifier.doubts.held)]

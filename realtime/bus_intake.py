@@ -29,11 +29,15 @@ Arrival = tuple[str, Change | Position]
 
 
 class Counts(Struct):
-    """What the followers of this process have met; `filled` are rows taken from the log."""
+    """What the followers of this process have met; `filled` are rows taken from the log.
+
+    `unreadable` deliveries are no change that any version has written.
+    """
 
     gaps: int = 0
     duplicates: int = 0
     filled: int = 0
+    unreadable: int = 0
 
 
 class Inbox:
@@ -55,6 +59,11 @@ class Intake:
         self._delivered = 0
         self._acknowledged = 0
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def silent(self) -> bool:
+        """The broker has not been heard for so long that the log is asked instead."""
+        return asyncio.get_running_loop().time() - self.heard_at > SILENT_AFTER
 
     def begin(self, acknowledge: Callable[[int], None]) -> None:
         """Another link, whose tags begin anew."""
@@ -214,7 +223,7 @@ class Follower:
             self._promised_by = float("inf")
             self._promised = self.after.seq
             self.inbox.incomplete = True
-        if now - self.intake.heard_at > SILENT_AFTER and now >= self._poll_at:
+        if self.intake.silent and now >= self._poll_at:
             self._poll_at = now + POLL * random.uniform(0.6, 1.2)
             self.inbox.incomplete = True
         return self.inbox.incomplete and now >= self._retry_at

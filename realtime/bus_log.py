@@ -18,6 +18,8 @@ BATCH = 500
 class LogBus:
     """Any number of followers, in any number of processes."""
 
+    carrier = "log"
+
     def __init__(self, log: ChangeLog) -> None:
         self.log = log
         self._reach = LogReach()

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from realtime.amqp import AmqpFault, Confirm, KeptLink, Link, State
+from realtime.amqp import NACKED, AmqpFault, Confirm, KeptLink, Link, State
 from realtime.bus import Position
 from realtime.bus_intake import Arrival, Counts, Follower, Intake, LogReach
 from realtime.change_log import ChangeLog
@@ -44,6 +44,15 @@ WORST_FIRST: tuple[State, ...] = ("blocked", "down", "up")
 
 
 # What travels ------------------------------------------------------------------------------------
+
+
+class Confirms(Struct):
+    """What became of publishes; `slow`: no answer within the limit, `lost`: with their link."""
+
+    taken: int = 0
+    nacked: int = 0
+    slow: int = 0
+    lost: int = 0
 
 
 class Tick(Struct):
@@ -139,6 +148,7 @@ class RabbitBus:
         self.log = log
         self.notable = notable
         self.counts = Counts()
+        self.confirms = Confirms()
         self._node_prefetch = node_prefetch
         self._node_backlog = node_backlog
         self._confirm_within = confirm_within
@@ -153,9 +163,25 @@ class RabbitBus:
     @property
     def link(self) -> State:
         """The worst of the links that are needed."""
-        links = (self._publishing, self._following, self._waking)
-        states = {kept.state for kept in links if kept.needed.is_set()}
+        states = set(self.links.values())
         return next((state for state in WORST_FIRST if state in states), "down")
+
+    @property
+    def links(self) -> Mapping[str, State]:
+        """Of each link that is needed, by its name."""
+        links = (self._publishing, self._following, self._waking)
+        return {kept.name: kept.state for kept in links if kept.needed.is_set()}
+
+    @property
+    def unconfirmed(self) -> int:
+        """Changes that are published and not yet confirmed."""
+        link = self._publishing.link
+        return 0 if link is None else link.unconfirmed
+
+    @property
+    def carrier(self) -> str:
+        """Where followers have their changes from now."""
+        return "polling" if self._intake.silent else "rabbitmq"
 
     @property
     def away(self) -> str | None:
@@ -244,10 +270,16 @@ class RabbitBus:
                 async with asyncio.timeout_at(by):
                     await asyncio.shield(confirm)
             except TimeoutError:
+                self.confirms.slow += 1
                 raise AmqpFault(f"not confirmed within {self._confirm_within:g} s") from None
         refused = confirm.result()
         if refused is not None:
+            if refused == NACKED:
+                self.confirms.nacked += 1
+            else:
+                self.confirms.lost += 1
             raise AmqpFault(refused)
+        self.confirms.taken += 1
 
     # Topology, declared again on each connection
 
@@ -285,6 +317,7 @@ class RabbitBus:
         try:
             arrival = unpack(headers, body)
         except msgspec.MsgspecError as error:
+            self.counts.unreadable += 1
             structlog.get_logger().error("unreadable delivery", error=str(error))
             arrival = None
         self._intake.deliver(tag, arrival)

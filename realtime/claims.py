@@ -17,7 +17,7 @@ from realtime.notice_change import before_of
 from realtime.notice_guard import Doubt
 from realtime.notice_rules import Decision, OpenDelivery, decide, told_after
 from realtime.notice_text import old_and_new, text
-from realtime.sender import Notice, Outcome, Sent, Target
+from realtime.sender import MUTED, Notice, Outcome, Sent, Target
 
 TOGETHER = timedelta(seconds=1)
 RETRY_BASE, RETRY_CAP, RETRY_LEAST = 10.0, 40.0, 1.0
@@ -29,6 +29,26 @@ TARGETS = msgspec.json.Decoder(list[Target])
 PREFERENCES = msgspec.json.Decoder(Preferences)
 TOLD = msgspec.json.Decoder(Told)
 RUNG = msgspec.json.Decoder(tuple[Rung, ...])
+
+# What the reason of an end holds, and a word for it; the first counts.
+WHY: Mapping[str, str] = {
+    "said with version": "told",
+    "said anew": "told",
+    "no device took it": "no device took it",
+    "no device": "no device",
+    "not followed": "not followed",
+    "not shown any more": "not shown",
+    "quiet hours": "quiet hours",
+    "flapping": "flapping",
+    "blocked by the operator": "blocked",
+    "doubted": "doubted",
+    "below the step": "not wanted",
+    "not wanted": "not wanted",
+    "known already": "known already",
+    "expired": "too late",
+    "is over": "too late",
+    "the time has passed": "too late",
+}
 
 Row = asyncpg.Record
 """What `load_claimed` gives of a delivery."""
@@ -116,7 +136,8 @@ def judge(rows: Sequence[Row], doubt: Doubt | None = None) -> tuple[Claim | None
     ends += [result(each, "sent", anew) for each in told_before]
     targets = TARGETS.decode(row["targets"])
     if not targets:
-        return None, [result(newest, "undeliverable", "no device"), *ends, *kept]
+        end = ("suppressed", MUTED) if row["muted"] else ("undeliverable", "no device")
+        return None, [result(newest, *end), *ends, *kept]
     notice, before = notice_of(newest, leg, follower, decision), answers_of(newest, targets)
     claim = Claim(
         newest=newest,
@@ -320,6 +341,13 @@ def details_of(answers: Sequence[Sent]) -> str:
     """What the provider said of those that did not take it."""
     refused = [sent.detail for sent in answers if sent.outcome is not Outcome.ACCEPTED]
     return "; ".join(dict.fromkeys(refused))[:500]
+
+
+def why(reason: str | None) -> str:
+    """One of a few words for the reason of an end, which itself is written for a person."""
+    if reason is None:
+        return "told"
+    return next((word for part, word in WHY.items() if part in reason), "no longer true")
 
 
 def learned(claim: Claim) -> Learned:

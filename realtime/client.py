@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from realtime.channels import Channel, parse_channel
 from realtime.errors import (
@@ -26,6 +26,7 @@ from realtime.errors import (
     Refused,
 )
 from realtime.hub import Hub, Sink
+from realtime.outbox import Traffic
 from realtime.protocol import (
     PING,
     Command,
@@ -70,6 +71,7 @@ class Shared(Struct, frozen=True):
     settings: Settings
     monotonic: Callable[[], float]
     load_leg: LoadLeg
+    traffic: Traffic = field(default_factory=Traffic)
 
 
 async def hold(shared: Shared, channel: Channel) -> None:
@@ -91,6 +93,8 @@ async def subscribe(
 
 class Client:
     """The state machine behind one socket; the socket itself is the sink."""
+
+    transport = "websocket"
 
     def __init__(self, sink: Sink, shared: Shared) -> None:
         self.id = secrets.token_hex(8)
@@ -144,6 +148,7 @@ class Client:
         try:
             result = await self._answer(method, command)
         except Refused as refused:
+            self.shared.traffic.refused[str(refused.error.code)] += 1
             self.sink.reply(error_reply(command.id, refused.error))
         else:
             self.sink.reply(reply(command.id, method, result))

@@ -1,6 +1,7 @@
 """Channels and their subscribers; every publication is encoded once a wire format."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Raw
@@ -81,6 +82,7 @@ class Hub:
         self.state: LogState | None = None
         self.sinks: dict[str, set[Sink]] = {}
         self.published = 0
+        self.joins: Counter[tuple[str, str]] = Counter()
 
     @property
     def epoch(self) -> str:
@@ -142,6 +144,7 @@ class Hub:
                 result = board_result(self.state, channel, request)
             else:
                 result = flight_result(self.state, channel, request)
+        self.joins[channel.kind, outcome_of(result)] += 1
         self.sinks.setdefault(channel.name, set()).add(sink)
         return result
 
@@ -176,6 +179,13 @@ class Hub:
                     frames = sink.encode(self.epoch, channel, publications)
                     encoded[sink.encode] = frames
                 sink.publish(frames)
+
+
+def outcome_of(result: Mapping[str, Any]) -> str:
+    """What a subscriber got: what it had missed, everything instead of that, or everything."""
+    if result.get("recovered"):
+        return "recovered"
+    return "unrecovered" if result.get("was_recovering") else "snapshot"
 
 
 def flight_result(state: LogState, channel: Channel, request: Subscribe) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from realtime.claims import (
     judge,
     learned,
     results_of,
+    why,
 )
 from realtime.database import DATABASE_AWAY, QUERIES
 from realtime.device_notes import DeviceNote, notes_of, write_notes
@@ -52,6 +53,7 @@ CLAIM_BATCH = 90
 WORK_POLL = 1.0
 DUE_POLL = 0.25
 TEST_POLL = 0.5
+OPEN = ("held", "pending")
 
 
 class Notifier:
@@ -73,6 +75,8 @@ class Notifier:
         self.doubts = Doubts(pool)
         self.enqueued = 0
         self.ended: Counter[str] = Counter()
+        self.ends: Counter[tuple[str, str]] = Counter()  # of those that are over: state and why
+        self.sends: Counter[str] = Counter()
         self.away: dict[str, str] = {}
         self.trials = TrialNotices(pool, sender, settings, self.worker)
         self._results: list[Result] = []
@@ -206,6 +210,7 @@ class Notifier:
         sends = [(target, claim.notice) for claim in claims for target in claim.targets]
         ends_at = loaded_at + min(row["lease_left"] for row in rows)
         answers = await self._send(sends, ends_at) if sends else []
+        self.sends.update(answer.outcome.value for answer in answers)
         # Kept until they are recorded: a database that goes away now must not cost a repeat.
         self._results, self._learned = results, []
         self._asked_at = min(row["wall_at"] for row in rows)
@@ -241,6 +246,7 @@ class Notifier:
                 await session.execute(QUERIES["tell_sent"], as_json(told))
             await write_notes(session, self._notes, self._asked_at)
         self.ended.update(result.state for result in results)
+        self.ends.update((one.state, why(one.reason)) for one in results if one.state not in OPEN)
         self._results, self._learned, self._notes = [], [], []
 
 

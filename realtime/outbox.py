@@ -1,8 +1,11 @@
 """What waits for one connection: frames in order, only the newest of each slot."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from realtime.errors import DisconnectCode
 from realtime.hub import Encode, Slot, json_frames
@@ -13,8 +16,27 @@ STATE_INVALIDATED = (2502, "state invalidated")
 MOVED = (2000, "moved")  # below 2500 for good: who subscribed again would hear the same again
 
 
+class Traffic(Struct):
+    """What the connections of a node have carried; `conflated` frames gave way to newer ones.
+
+    `closes` are by code, or "left" when the client went; `refused` by the code of the error.
+    """
+
+    frames: int = 0
+    bytes: int = 0
+    conflated: int = 0
+    closes: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def closed(self, ended: DisconnectCode | None) -> None:
+        """A connection is over."""
+        self.closes["left" if ended is None else str(ended.code)] += 1
+
+
 class Session(Protocol):
     """A connected client as the keepalive sees it."""
+
+    transport: str
 
     def tick(self, now: float) -> DisconnectCode | None:
         """Send a ping when one is due; the code to close with when the client's time is over."""
@@ -25,9 +47,13 @@ class Outbox:
     """The sink of one connection, emptied by its one writer."""
 
     def __init__(
-        self, encode: Encode = json_frames, join: Callable[[list[bytes]], bytes] = join
+        self,
+        encode: Encode = json_frames,
+        join: Callable[[list[bytes]], bytes] = join,
+        traffic: Traffic | None = None,
     ) -> None:
         self.encode = encode
+        self.traffic = Traffic() if traffic is None else traffic
         self._join = join
         self._waiting: dict[Slot | int, bytes] = {}
         self._replies = 0
@@ -49,7 +75,8 @@ class Outbox:
 
     def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> None:
         for slot, frame in frames:
-            self._waiting.pop(slot, None)
+            if self._waiting.pop(slot, None) is not None:
+                self.traffic.conflated += 1
             self._waiting[slot] = frame
         self._filled.set()
 
@@ -76,7 +103,10 @@ class Outbox:
         frames = list(self._waiting.values())
         self._waiting.clear()
         self._drained.set()
-        return self._join(frames)
+        body = self._join(frames)
+        self.traffic.frames += len(frames)
+        self.traffic.bytes += len(body)
+        return body
 
     async def drained(self) -> None:
         """Wait while a client asks faster than it reads."""

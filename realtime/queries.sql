@@ -88,33 +88,41 @@ SELECT at FROM change_log WHERE kind = 'clock' AND seq <= $1 ORDER BY seq DESC L
 -- Enabled feeds that can fall silent, with the airports whose legs they stated within 36 hours, and
 -- there the boards whose times they answer for: of the feeds with the most authority over the times
 -- of a leg, those that lead at least half as many legs as the one that leads most.
-WITH stated AS (
-  SELECT feed_id, airport, board, timed AND rank() OVER (
-      PARTITION BY leg_id, airport, board, timed
-      ORDER BY coalesce(a.priority, f.priority) DESC) = 1 AS leads
-  FROM feed f JOIN leg_statement s USING (feed_id) JOIN flight_leg l USING (leg_id)
-  CROSS JOIN LATERAL (VALUES
-    (l.dep_airport, 'departures', 'dep_times', s.fields ?| '{std,etd,atd}'),
-    (l.arr_airport, 'arrivals', 'arr_times', s.fields ?| '{sta,eta,ata}'),
-    (l.divert_airport, 'arrivals', 'arr_times', s.fields ?| '{sta,eta,ata}'))
-    side (airport, board, field_group, timed)
-  LEFT JOIN feed_authority a USING (feed_id, field_group)
-  WHERE f.enabled AND f.max_silence IS NOT NULL AND s.as_of > board_now() - interval '36 hours'
-    AND airport IS NOT NULL),
+WITH spoke AS (
+  SELECT leg_id, f.feed_id, fields ?| '{std,etd,atd}' AS departs, fields ?| '{sta,eta,ata}' AS arrives,
+    coalesce(d.priority, f.priority) AS dep_weight, coalesce(a.priority, f.priority) AS arr_weight
+  FROM feed f JOIN leg_statement s ON s.feed_id = f.feed_id
+    AND as_of > (SELECT board_now() - interval '36 hours')
+  LEFT JOIN feed_authority d ON d.feed_id = f.feed_id AND d.field_group = 'dep_times'
+  LEFT JOIN feed_authority a ON a.feed_id = f.feed_id AND a.field_group = 'arr_times'
+  WHERE f.enabled AND f.max_silence IS NOT NULL),
 led AS (
-  SELECT feed_id, airport, board, count(*) FILTER (WHERE leads) AS legs
-  FROM stated GROUP BY feed_id, airport, board),
+  SELECT feed_id, leg_id,
+    departs AND dep_weight = max(dep_weight) FILTER (WHERE departs) OVER leg AS dep,
+    arrives AND arr_weight = max(arr_weight) FILTER (WHERE arrives) OVER leg AS arr
+  FROM spoke WINDOW leg AS (PARTITION BY leg_id)),
+routes AS (
+  SELECT feed_id, dep_airport, arr_airport, divert_airport,
+    count(*) FILTER (WHERE dep) AS dep_legs, count(*) FILTER (WHERE arr) AS arr_legs
+  FROM led JOIN flight_leg USING (leg_id) GROUP BY 1, 2, 3, 4),
+boards AS (
+  SELECT feed_id, airport, board, sum(led) AS legs
+  FROM routes CROSS JOIN LATERAL (VALUES (dep_airport, 'departures', dep_legs),
+    (arr_airport, 'arrivals', arr_legs), (divert_airport, 'arrivals', arr_legs))
+    side (airport, board, led)
+  WHERE airport IS NOT NULL GROUP BY 1, 2, 3),
 answering AS (
   SELECT feed_id, airport, board,
-    legs > 0 AND 2 * legs >= max(legs) OVER (PARTITION BY airport, board) AS answers FROM led),
+    legs > 0 AND 2 * legs >= max(legs) OVER (PARTITION BY airport, board) AS answers FROM boards),
 spoken AS (
   SELECT feed_id, airport,
     coalesce(jsonb_agg(board ORDER BY board) FILTER (WHERE answers), '[]') AS boards
-  FROM answering GROUP BY feed_id, airport)
+  FROM answering GROUP BY 1, 2),
+told AS (SELECT feed_id, jsonb_object_agg(airport, boards) AS airports FROM spoken GROUP BY 1)
 SELECT f.code, f.last_seen_at, extract(epoch FROM f.max_silence)::float8 AS max_silence, f.synthetic,
-  coalesce((SELECT jsonb_object_agg(airport, boards) FROM spoken WHERE feed_id = f.feed_id), '{}')
-    AS airports
-FROM feed f WHERE f.enabled AND f.max_silence IS NOT NULL ORDER BY f.feed_id
+  coalesce(airports, '{}') AS airports
+FROM feed f LEFT JOIN told USING (feed_id)
+WHERE f.enabled AND f.max_silence IS NOT NULL ORDER BY f.feed_id
 
 -- name: lock_upkeep
 -- True for the one session that does the periodic work; held until the session ends.
@@ -428,8 +436,9 @@ RETURNING d.account_id, d.leg_id, d.version
 -- name: load_claimed
 -- $1 worker: what it has claimed, newest first within a leg, with all that decides: the leg, the
 -- clock, the feed of the change, the follower with what rang in the last 20 minutes or is said once,
--- the devices, the version that a screen of the account has shown, the legs that bear on this one;
--- and the wall clock, and how many seconds of the lease are left. The state of a leg is built once.
+-- the devices and whether alerts are off on another, the version that a screen of the account has
+-- shown, the legs that bear on this one; and the wall clock, and how many seconds of the lease are
+-- left. The state of a leg is built once.
 WITH legs AS MATERIALIZED (
   SELECT l.leg_id, public_state(l) AS state FROM flight_leg l
   WHERE l.leg_id IN (SELECT leg_id FROM delivery WHERE state = 'claimed' AND worker = $1))
@@ -457,7 +466,9 @@ SELECT d.account_id, d.leg_id, d.version, d.seq, d.kinds, d.urgent, d.held_until
        OR n.said && '{inbound_late,connection_risk,check_in_closing}')) AS rung,
   (SELECT coalesce(jsonb_agg(jsonb_build_object('device_id', v.device_id, 'platform', v.platform,
      'kind', v.kind, 'target', v.target) ORDER BY v.created_at), '[]')
-   FROM device v WHERE v.account_id = d.account_id AND v.dead_at IS NULL) AS targets
+   FROM device v WHERE v.account_id = d.account_id AND v.dead_at IS NULL AND v.alerts) AS targets,
+  EXISTS (SELECT FROM device v WHERE v.account_id = d.account_id AND v.dead_at IS NULL
+    AND NOT v.alerts) AS muted
 FROM delivery d JOIN flight_leg l USING (leg_id) JOIN legs p USING (leg_id)
 JOIN account a USING (account_id) CROSS JOIN clock c
 LEFT JOIN follow f USING (account_id, leg_id)
@@ -583,7 +594,9 @@ SELECT n.notice_id::text, n.created_at, a.preferences, board_now() AS board_at, 
   extract(epoch FROM n.expires_at - wall_now())::float8 AS left,
   (SELECT coalesce(jsonb_agg(jsonb_build_object('device_id', v.device_id, 'platform', v.platform,
      'kind', v.kind, 'target', v.target) ORDER BY v.created_at), '[]')
-   FROM device v WHERE v.account_id = n.account_id AND v.dead_at IS NULL) AS targets
+   FROM device v WHERE v.account_id = n.account_id AND v.dead_at IS NULL AND v.alerts) AS targets,
+  EXISTS (SELECT FROM device v WHERE v.account_id = n.account_id AND v.dead_at IS NULL
+    AND NOT v.alerts) AS muted
 FROM test_notice n JOIN account a USING (account_id) CROSS JOIN clock c
 WHERE n.state = 'claimed' AND n.worker = $1 ORDER BY n.created_at
 
@@ -602,3 +615,38 @@ WITH old AS (
   LIMIT $2 FOR UPDATE SKIP LOCKED),
 gone AS (DELETE FROM test_notice n USING old o WHERE n.notice_id = o.notice_id RETURNING 1)
 SELECT count(*) FROM gone
+
+-- metrics: each row is a name, its labels, a value
+
+-- name: measure_log
+SELECT 'log_end_seq' AS name, '{}'::text[] AS labels, last_seq::float8 AS value FROM relay_state
+
+-- name: measure_readers
+SELECT 'reader_lag_rows' AS name, ARRAY[l.name] AS labels,
+  greatest(0, r.last_seq - l.seq)::float8 AS value FROM log_reader l, relay_state r
+UNION ALL SELECT 'outbox_rows', '{}', count(*) FROM unsequenced()
+
+-- name: measure_deliveries
+WITH due AS (
+  SELECT due_at FROM delivery WHERE state = 'pending' AND due_at <= (SELECT wall_now()) LIMIT 100000)
+SELECT 'deliveries_due' AS name, '{}'::text[] AS labels, count(*)::float8 AS value FROM due
+UNION ALL SELECT 'delivery_due_age_seconds', '{}',
+  coalesce(extract(epoch FROM wall_now() - min(due_at)), 0)::float8 FROM due
+UNION ALL SELECT 'deliveries_leased', '{}', count(*) FROM delivery WHERE state = 'claimed'
+
+-- name: measure_upkeep
+SELECT 'clock_row_age_seconds' AS name, '{}'::text[] AS labels,
+  extract(epoch FROM wall_now() - wall_at)::float8 AS value
+FROM (SELECT wall_at FROM change_log WHERE kind = 'clock' ORDER BY seq DESC LIMIT 1) newest
+UNION ALL SELECT 'log_partitions', ARRAY[of_table], count(*) FROM log_partition GROUP BY of_table
+UNION ALL SELECT 'log_room_rows', ARRAY[of_table],
+  max(upper_end) - CASE of_table WHEN 'change_log' THEN max(last_seq) ELSE max(max_id) END
+  FROM log_partition, relay_state GROUP BY of_table
+UNION ALL SELECT 'feed_silence_seconds', ARRAY[code],
+  extract(epoch FROM wall_now() - last_seen_at)::float8
+  FROM feed WHERE enabled AND max_silence IS NOT NULL AND last_seen_at IS NOT NULL
+UNION ALL SELECT 'feed_state', ARRAY[code, state], (state = CASE
+    WHEN last_seen_at IS NULL OR wall_now() - last_seen_at > 3 * max_silence THEN 'dead'
+    WHEN wall_now() - last_seen_at > max_silence THEN 'late' ELSE 'fresh' END)::int
+  FROM feed CROSS JOIN unnest('{fresh,late,dead}'::text[]) AS state
+  WHERE enabled AND max_silence IS NOT NULL

@@ -5,6 +5,7 @@ crash anywhere only repeats changes under the seq that they already have.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import asyncpg
@@ -24,6 +25,8 @@ READER = "bus"
 class Relay:
     """`publisher` None: followers tail the log themselves and are only woken."""
 
+    WORK = ("sequence", "publish", "tick")
+
     def __init__(
         self,
         pool: "asyncpg.Pool[asyncpg.Record]",
@@ -37,6 +40,7 @@ class Relay:
         self.wake_followers = wake_followers
         self.sequenced = 0
         self.published = 0
+        self.turns: Counter[tuple[str, str]] = Counter()  # what, and whether ours or another's
         self.away: dict[str, str] = {}
         self._outbox = asyncio.Event()
         self._log_grew = asyncio.Event()
@@ -76,6 +80,7 @@ class Relay:
             self._outbox.clear()
             if await probe.anything():
                 taken = await self.log.sequence()
+                self.turns["sequence", "lost" if taken < 0 else "won"] += 1
                 await probe.refresh()
                 if taken > 0:
                     self.sequenced += taken
@@ -101,6 +106,7 @@ class Relay:
         async with self.pool.acquire() as session, session.transaction():
             reader = await session.fetchrow(QUERIES["lock_reader"], READER)
             if reader is None:
+                self.turns["publish", "lost"] += 1
                 return 0
             epoch, seq = reader["log_epoch"], min(reader["seq"], reader["last_seq"])
             rows = await session.fetch(QUERIES["read_log"], seq, PUBLISH_BATCH)
@@ -109,6 +115,7 @@ class Relay:
             await self.publisher.publish(epoch, [change_of(row) for row in rows])
             await session.execute(QUERIES["advance_reader"], READER, epoch, rows[-1]["seq"])
         self.published += len(rows)
+        self.turns["publish", "won"] += 1
         return len(rows)
 
     async def _tick(self) -> None:

@@ -7,6 +7,7 @@ from typing import Protocol
 from msgspec import Struct
 
 PRINTED = "printed"  # the detail of what a sender took that sends nothing
+MUTED = "alerts are off on every device"  # why nothing is sent to an account that has some
 SEND_SHARE = 0.5  # of a lease: the longest that one call of `send` lasts
 
 

@@ -102,7 +102,7 @@ class FcmSender:
         self._service._async_client = client
         self.pause = Pause()
         self.window = Window(self.pause)
-        self._bucket = Bucket(per_minute)
+        self.bucket = Bucket(per_minute)
         self._limit = DeviceLimit()
         self.breaker = Breaker()
         self._turn = asyncio.Lock()
@@ -223,7 +223,7 @@ class FcmSender:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return Sent(Outcome.RETRY, "no time was left")
-                wait = self._bucket.take(self.pause.until)
+                wait = self.bucket.take(self.pause.until)
                 if not wait:
                     break
                 if wait >= left:

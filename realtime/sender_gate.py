@@ -3,7 +3,7 @@
 import math
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 import structlog
@@ -54,6 +54,7 @@ class Window:
     def __init__(self, pause: Pause, clock: Clock = time.monotonic) -> None:
         self._pause = pause
         self._clock = clock
+        self.stops: Counter[str] = Counter()
         self._size = float(FIRST)
         self._paused_at = -math.inf
         self._in_a_row = self._pauses = 0
@@ -79,11 +80,12 @@ class Window:
             if self._in_a_row >= IN_A_ROW:
                 bound = min(PAUSE_CAP, PAUSE_BASE * 2.0 ** min(self._pauses, 10))
                 self._pauses += 1
-                self.stop(random.uniform(bound / 2, bound), detail)
+                self.stop(random.uniform(bound / 2, bound), detail, "faults")
 
-    def stop(self, seconds: float, reason: str) -> None:
+    def stop(self, seconds: float, reason: str, cause: str = "asked") -> None:
         """No send for so long, then a single one."""
         if not self._pause.left():
+            self.stops[cause] += 1
             structlog.get_logger().warning("sends pause", seconds=round(seconds, 1), reason=reason)
         self._pause.begin(seconds, reason)
         self._paused_at = self._clock()
@@ -135,7 +137,8 @@ class Bucket:
 
     def __init__(self, per_minute: int, clock: Clock = time.monotonic) -> None:
         self._clock = clock
-        allowed = QUOTA_SHARE * per_minute
+        self.taken = 0
+        self.allowed = allowed = QUOTA_SHARE * per_minute
         # A full bucket, which holds a second's flow, and the flow of a minute are what is allowed.
         per_second = allowed / (MINUTE + 1)
         self._rate = per_second if per_second >= 1 else (allowed - 1) / MINUTE
@@ -159,6 +162,7 @@ class Bucket:
         if self._tokens < 1.0:
             return (1.0 - self._tokens) / (self._rate * slope)
         self._tokens -= 1.0
+        self.taken += 1
         self._taken = now
         return 0.0
 

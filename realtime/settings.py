@@ -23,6 +23,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=1, le=65535)] = 8000
+    operations_port: Annotated[int, Meta(ge=0, le=65535)] = 0  # 0: on the main port, if any
     data_dir: str = "~/.local/share/gatecast"
     database_url: str = ""  # empty: the embedded PostgreSQL
     amqp_url: str = ""  # empty: nodes tail the change log

@@ -28,7 +28,7 @@ from realtime.errors import (
 )
 from realtime.flight import parse_leg_key
 from realtime.hub import Slot
-from realtime.outbox import Outbox, Session
+from realtime.outbox import Outbox, Session, Traffic
 from realtime.protocol import MAP, PHASE_STREAM, STREAM, Publication, Subscribe, encode
 
 HEADERS = {
@@ -78,8 +78,8 @@ def parse_position(text: str) -> Position | None:
 class StreamOutbox(Outbox):
     """An outbox whose owner subscribes again by itself."""
 
-    def __init__(self) -> None:
-        super().__init__(sse_frames, b"".join)
+    def __init__(self, traffic: Traffic) -> None:
+        super().__init__(sse_frames, b"".join, traffic)
         self.lost = asyncio.Event()
 
     def invalidate(self, channel: str) -> None:
@@ -92,6 +92,8 @@ class StreamOutbox(Outbox):
 
 class EventStream(Response):
     """One client's stream, as a response that ends when either side ends it."""
+
+    transport = "sse"
 
     def __init__(
         self,
@@ -106,7 +108,7 @@ class EventStream(Response):
         self.position = position
         self.shared = shared
         self.connected = connected
-        self.outbox = StreamOutbox()
+        self.outbox = StreamOutbox(shared.traffic)
         self._ping_at = shared.monotonic() + shared.settings.ping_interval * random.uniform(0.5, 1)
 
     def tick(self, now: float) -> DisconnectCode | None:
@@ -139,6 +141,7 @@ class EventStream(Response):
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             del self.connected[self]
+            self.shared.traffic.closed(self.outbox.ended)
             for channel in (self.channel.name, self._freshness.name):
                 self.shared.hub.unsubscribe(self.outbox, channel)
             for task in (writer, reader, follower):
@@ -176,6 +179,7 @@ class EventStream(Response):
                 self.outbox.reply(self._first(result))
                 return
             except Refused as refused:
+                self.shared.traffic.refused[str(refused.error.code)] += 1
                 if refused.error is UNRECOVERABLE_POSITION:
                     self.position = None
                 else:

@@ -37,7 +37,7 @@ class Sockets:
             return
         subprotocol = "centrifuge-json" if "centrifuge-json" in socket["subprotocols"] else None
         await socket.accept(subprotocol)
-        outbox = Outbox()
+        outbox = Outbox(traffic=self.shared.traffic)
         client = Client(outbox, self.shared)
         self.clients[client] = outbox
         stall = self.shared.settings.stall_timeout
@@ -50,6 +50,7 @@ class Sockets:
         finally:
             client.leave()
             del self.clients[client]
+            self.shared.traffic.closed(outbox.ended)
             reader.cancel()
             writer.cancel()
             for ended in await asyncio.gather(reader, writer, return_exceptions=True):

@@ -16,7 +16,7 @@ from realtime.claims import PREFERENCES, TARGETS
 from realtime.database import QUERIES
 from realtime.device_notes import DeviceNote, notes_of, write_notes
 from realtime.notice_catalogues import CATALOGUES
-from realtime.sender import PRINTED, SEND_SHARE, Notice, Outcome, Sender, Sent, Target
+from realtime.sender import MUTED, PRINTED, SEND_SHARE, Notice, Outcome, Sender, Sent, Target
 from realtime.settings import Settings
 
 BATCH = 20
@@ -77,7 +77,7 @@ class TrialNotices:
         self._asked_at = min((row["wall_at"] for row in rows), default=None)
         remaining = iter(answers)
         self._ended = [
-            ended(row["notice_id"], mine, list(islice(remaining, len(mine))))
+            ended(row, mine, list(islice(remaining, len(mine))))
             for row, mine in zip(rows, targets, strict=True)
         ]
         self._notes = notes_of(sends, answers)
@@ -114,15 +114,17 @@ def trial(row: asyncpg.Record) -> Notice:
     )
 
 
-def ended(notice_id: str, targets: Sequence[Target], answers: Sequence[Sent]) -> Ended:
+def ended(row: asyncpg.Record, targets: Sequence[Target], answers: Sequence[Sent]) -> Ended:
     """The end of a test notice; one device that took it is enough."""
+    notice_id = row["notice_id"]
     devices = [
         Arrival(target.device_id, target.platform, outcome_of(sent), sent.detail[:500])
         for target, sent in zip(targets, answers, strict=True)
     ]
     if any(device.outcome == "accepted" for device in devices):
         return Ended(notice_id, "sent", None, devices)
-    reason = "no device took it" if devices else "no device"
+    none = MUTED if row["muted"] else "no device"
+    reason = "no device took it" if devices else none
     return Ended(notice_id, "undeliverable", reason, devices)
 
 

@@ -137,7 +137,9 @@ ALTER TABLE follow
   ADD COLUMN kinds  text[] NOT NULL DEFAULT
     '{cancelled,reinstated,diverted,returned_to_gate,air_return,schedule_change,delay,early,terminal_changed,gate_changed,boarding,final_call,boarding_suspended,belt_assigned,belt_changed,inbound_late,connection_risk}',
   ADD COLUMN told   jsonb  NOT NULL DEFAULT '{}';
-ALTER TABLE device ADD COLUMN refreshed_at timestamptz NOT NULL DEFAULT wall_now();
+ALTER TABLE device
+  ADD COLUMN refreshed_at timestamptz NOT NULL DEFAULT wall_now(),
+  ADD COLUMN alerts boolean NOT NULL DEFAULT true;
 ALTER TABLE delivery
   ADD COLUMN said    text[] NOT NULL DEFAULT '{}',
   ADD COLUMN said_at timestamptz,

@@ -31,7 +31,8 @@ GRANT EXECUTE ON FUNCTION wall_now(), board_now(), utc(timestamptz), public_stat
   TO gatecast_api, gatecast_realtime, gatecast_relay, gatecast_notifier, gatecast_replay;
 
 -- REST, feeds and the periodic work. It reads keys of feeds and registers none.
-GRANT SELECT ON api_key, feed_authority, code_share, leg_alias, leg_change, change_log, log_reader
+GRANT SELECT ON api_key, feed_authority, code_share, leg_alias, leg_change, change_log, log_reader,
+  log_partition
   TO gatecast_api;
 GRANT SELECT, UPDATE ON feed TO gatecast_api;
 GRANT INSERT, UPDATE ON airport, airline TO gatecast_api, gatecast_replay;

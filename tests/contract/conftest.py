@@ -1,6 +1,6 @@
 """Both buses over a database of their own; one broker for the run."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import asyncpg
 import pytest
@@ -10,7 +10,11 @@ from realtime.bus_log import LogBus
 from realtime.bus_rabbitmq import RabbitBus
 from realtime.change_log import ChangeLog
 from tests.support.bus import Bus, running
+from tests.support.fcm import FcmDouble
+from tests.support.gatecast import Gatecast
 from tests.support.legs import add_legs
+from tests.support.operated import operated
+from tests.support.postgres import PostgresServer
 from tests.support.rabbitmq import RabbitNode
 
 Pool = asyncpg.Pool
@@ -52,3 +56,17 @@ async def rabbit_bus(rabbit: RabbitNode, log: ChangeLog) -> AsyncIterator[Rabbit
     made = RabbitBus(rabbit.url, log)
     async with running(made):
         yield made
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def parts(
+    postgres_server: PostgresServer, rabbit: RabbitNode, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Mapping[str, Gatecast]]:
+    """One process of each kind, by kind, over a database of their own with twenty legs."""
+    folder = tmp_path_factory.mktemp("operated")
+    async with postgres_server.database("operated") as dsn, FcmDouble() as fcm:
+        pool = await asyncpg.create_pool(dsn, min_size=1, max_size=1)
+        await add_legs(pool, 20)
+        pool.terminate()
+        async with operated(dsn, rabbit, fcm, folder) as started:
+            yield started

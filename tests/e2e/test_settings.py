@@ -11,6 +11,7 @@ from playwright.async_api import Browser, expect
 from tests.support.browser import open_page
 from tests.support.browser_push import FIREBASE, PATIENCE, play_google, push, rung, shows
 from tests.support.gatecast import Gatecast
+from tests.support.legs import key_of
 from tests.support.settings_page import PHONE, Settings, add_phone, sending, settings_page
 
 Pool = asyncpg.Pool
@@ -223,13 +224,41 @@ async def test_a_test_alert_goes_the_real_way_and_the_page_says_how_it_ended(
         await shows(page, "Test alert")
 
 
+async def test_alerts_of_this_browser_alone_are_turned_off(
+    browser: Browser, dsn: str, pool: "Pool[asyncpg.Record]"
+) -> None:
+    server = Gatecast("serve", dsn=dsn, firebase_web=json.dumps(FIREBASE))
+    async with settings_page(browser, pool, server) as settings:
+        page = settings.page
+        await add_phone(settings, "fid-of-a-phone", "android")
+        await play_google(settings.watched)
+        await settings.watched.context.grant_permissions(["notifications"])
+        await page.get_by_role("button", name="Turn on alerts").click(timeout=PATIENCE)
+        await rung(page, "push")
+        here = settings.kind("Send alerts to this device")
+        await expect(here).to_be_checked()
+        await here.click()
+        await rung(page, "off")
+        off = "SELECT array_agg(platform) FROM device WHERE NOT alerts"
+        assert await pool.fetchval(off) == ["web"]
+        await page.reload()
+        await expect(here).not_to_be_checked(timeout=PATIENCE)
+        await page.goto(f"{server.http}/f/{await key_of(pool, 1)}")
+        await expect(page.get_by_text("Alerts are off on this device")).to_be_visible()
+        await page.goto(f"{server.http}/me")
+        await here.click(timeout=PATIENCE)
+        await rung(page, "push")
+        assert await pool.fetchval(off) is None
+        assert not settings.watched.page_errors
+
+
 async def test_a_test_alert_without_a_device_or_too_often_says_so(settings: Settings) -> None:
     page = settings.page
     outcome = page.locator("[data-test]")
     button = page.get_by_role("button", name="Send me a test alert")
     for _ in range(5):
         await button.click(timeout=PATIENCE)
-        await expect(outcome).to_have_text("No device of yours is registered for alerts.")
+        await expect(outcome).to_have_text("No device of yours takes alerts.")
     await button.click()
     await expect(outcome).to_have_text("Not sent: that was asked too often.")
     listed = (await settings.http.get("/api/me/test-notices")).json()["items"]

@@ -4,6 +4,7 @@ import asyncpg
 import pytest
 
 from realtime.change_log import ChangeLog
+from realtime.database import QUERIES
 from tests.support.rest import World, problem
 
 Pool = asyncpg.Pool
@@ -60,6 +61,22 @@ async def test_a_refused_receipt_changes_nothing(world: World, case: str) -> Non
     answer = await world.client.post("/api/me/receipts", headers=me, json=body)
     problem(answer, status, slug)
     assert await world.rows(EVERYTHING) == before
+
+
+async def test_a_receipt_that_an_enqueue_keeps_waiting_is_to_come_again(
+    world: World, pool: "Pool[asyncpg.Record]"
+) -> None:
+    me, key = await world.account(), await world.leg(1)
+    await deliver(world, me, 1)
+    body = {"epoch": await epoch_of(world), "legs": {key: 1}}
+    async with pool.acquire() as notifier, notifier.transaction():
+        await notifier.execute(QUERIES["lock_receipts"])
+        refused = await world.client.post("/api/me/receipts", headers=me, json=body)
+    details = problem(refused, 503, "database-away")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert "again" in details["detail"]
+    again = await world.client.post("/api/me/receipts", headers=me, json=body)
+    assert again.json() == {"settled": 1}
 
 
 async def test_a_page_never_parts_what_one_row_of_the_log_called_for(world: World) -> None:

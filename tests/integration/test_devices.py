@@ -59,6 +59,29 @@ async def test_the_device_of_another_account_cannot_be_overwritten(world: World)
     assert await world.rows("SELECT target FROM device") == [(DEVICE["target"],)]
 
 
+async def test_alerts_of_one_device_are_turned_off_and_stay_so(world: World) -> None:
+    me, other, url = await world.account(), await world.account(), f"/api/me/devices/{uuid4()}"
+    unknown = await world.client.patch(url, headers=me, json={"alerts": False})
+    problem(unknown, 404, "no-such-device")
+    assert (await world.client.put(url, headers=me, json=DEVICE)).json()["alerts"] is True
+    foreign = await world.client.patch(url, headers=other, json={"alerts": False})
+    problem(foreign, 404, "no-such-device")
+    for body in (
+        {},
+        {"alerts": None},
+        {"alerts": 0},
+        {"alerts": False, "target": "another-target"},
+    ):
+        problem(await world.client.patch(url, headers=me, json=body), 422, "bad-body")
+    assert await world.rows("SELECT alerts FROM device") == [(True,)]
+    turned = await world.client.patch(url, headers=me, json={"alerts": False})
+    assert (turned.status_code, turned.json()["alerts"]) == (200, False)
+    renewed = await world.client.put(url, headers=me, json=DEVICE | {"target": "another-target"})
+    assert renewed.json() == turned.json()
+    again = await world.client.put(url, headers=me, json=DEVICE | {"alerts": True})
+    assert again.json()["alerts"] is True
+
+
 async def test_an_account_has_at_most_10_devices(world: World) -> None:
     me, urls = await world.account(), [f"/api/me/devices/{uuid4()}" for _ in range(11)]
     answers = [

@@ -7,8 +7,8 @@ import asyncpg
 import pytest
 
 from api.feed import Patch
-from realtime.app import notifier_readings
 from realtime.metrics import Readings, exposition
+from realtime.readings import notifier_readings
 from tests.support.day import AODB, TRACKER, Day, named
 from tests.support.followers import add_person, finish
 from tests.support.rest import at

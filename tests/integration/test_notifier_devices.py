@@ -180,6 +180,7 @@ async def test_each_device_is_left_alone_for_as_long_as_was_asked_for_it(
 
 
 REMOVALS: dict[str, str] = {
+    "off": "UPDATE device SET alerts = false WHERE target = 'ok-tablet'",
     "deleted": "DELETE FROM device WHERE target = 'ok-tablet'",
     "dead": "UPDATE device SET dead_at = wall_now(), dead_reason = 'x' WHERE target = 'ok-tablet'",
     "not followed": "DELETE FROM follow",
@@ -205,6 +206,26 @@ async def test_a_notice_that_the_other_device_cannot_take_any_more_was_sent(
         ((_, state, _),) = await ends(pool)
     assert state == "sent"
     assert len(sender.ids(TABLET)) == 1
+
+
+async def test_nothing_is_pushed_where_alerts_are_off(pool: "Pool[asyncpg.Record]") -> None:
+    """Elsewhere it is; off everywhere, the change is suppressed and never told later."""
+    sender = Flaky()
+    notifier = await make(pool, sender)
+    (leg_id,) = await add_legs(pool)
+    await add_person(pool, leg_id, PHONE, TABLET)
+    async with running(notifier):
+        await pool.execute("UPDATE device SET alerts = false WHERE target = $1", TABLET)
+        await set_gate(pool, leg_id, "22")
+        assert await finish(pool) == [(2, "sent", "")]
+        await pool.execute("UPDATE device SET alerts = false")
+        await set_gate(pool, leg_id, "23")
+        suppressed = (3, "suppressed", "alerts are off on every device")
+        assert suppressed in await finish(pool)
+        await pool.execute("UPDATE device SET alerts = true WHERE target = $1", TABLET)
+        await set_gate(pool, leg_id, "24")
+        assert (4, "sent", "") in await finish(pool)
+    assert (len(sender.ids(PHONE)), len(sender.ids(TABLET))) == (1, 1)
 
 
 async def test_another_notifier_goes_on_with_what_one_device_has_taken(

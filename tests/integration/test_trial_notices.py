@@ -105,13 +105,21 @@ async def test_without_a_device_and_without_a_push_service_it_says_so(
     async with running(await make(pool, LogSender())):
         ended = await outcome(world, me, await ask(world, me))
         assert (ended["state"], ended["reason"]) == ("undeliverable", "no device")
-        await add_phone(world, me, "ok-my-phone")
+        phone = f"/api/me/devices/{await add_phone(world, me, 'ok-my-phone')}"
+        await world.client.patch(phone, headers=me, json={"alerts": False})
+        ended = await outcome(world, me, await ask(world, me))
+        assert ended["reason"] == "alerts are off on every device"
+        await world.client.patch(phone, headers=me, json={"alerts": True})
         ended = await outcome(world, me, await ask(world, me))
     assert (ended["state"], ended["reason"]) == ("undeliverable", "no device took it")
     assert [each["outcome"] for each in ended["devices"]] == ["printed"]
     items = (await world.client.get(PATH, headers=me)).json()["items"]
     assert items[0] == ended
-    assert [each["reason"] for each in items] == ["no device took it", "no device"]
+    assert [each["reason"] for each in items] == [
+        "no device took it",
+        "alerts are off on every device",
+        "no device",
+    ]
 
 
 async def test_the_words_are_in_the_language_of_the_person(

@@ -61,6 +61,12 @@ class Gatecast(Child):
     def _secure(self) -> str:
         return "s" if self.ca_file else ""
 
+    @property
+    def operations(self) -> str:
+        """Where it tells how it is: plain HTTP where that has a port of its own."""
+        port = self._own.get("GATECAST_OPERATIONS_PORT")
+        return self.http if port is None else f"http://127.0.0.1:{port}"
+
     async def ready(self, within: float = 30.0) -> None:
         """Wait until it may get clients."""
-        await self.wait_http(f"{self.http}/readyz", within, ca_file=self.ca_file)
+        await self.wait_http(f"{self.operations}/readyz", within, ca_file=self.ca_file)

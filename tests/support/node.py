@@ -11,11 +11,13 @@ from starlette.applications import Starlette
 from api.problems import exception_handlers
 from api.serving import Process, listen
 from api.upkeep import Upkeep
-from realtime.app import Readiness, node_readings, node_routes, operations_routes
+from realtime.app import Readiness, node_routes, operations_routes
 from realtime.bus_log import LogBus
 from realtime.change_log import ChangeLog
 from realtime.client import Shared
+from realtime.metrics import Readings
 from realtime.node import Node
+from realtime.readings import node_readings
 from realtime.receipts import Receipts
 from realtime.relay import Relay
 from realtime.settings import Settings
@@ -65,7 +67,9 @@ async def running_node(
     shared = Shared(node.hub, tokens, settle, settings, clock, node.load_leg)
     sockets = Sockets(shared)
     readiness = Readiness({"node": node.not_ready})
-    operations = operations_routes(readiness, node_readings(node, sockets))
+    readings = Readings()
+    readings.add(node_readings(node, sockets))
+    operations = operations_routes(readiness, readings)
     routes = [*node_routes(sockets), *operations]
     app = Starlette(routes=routes, exception_handlers=exception_handlers)
     parts: list[tuple[str, Part]] = [

@@ -1,8 +1,9 @@
-import { useQuery } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { type Rung, abilitiesOf, knownRung, rungOfFailure } from '../push/ladder'
-import { readFirebase, registered } from '../rest/push'
+import { deviceId, readFirebase } from '../rest/push'
 import { PUSH } from '../rest/queries'
+import { DEVICE, useDevice } from './device'
 
 export interface Alerts {
   /** Undefined while nobody was asked yet, or the server has not said what it can do. */
@@ -17,11 +18,14 @@ export interface Alerts {
 /** The way that alerts take to this browser, and the request to let them in. */
 export function useAlerts(): Alerts {
   const { data: firebase } = useQuery({ queryKey: PUSH, queryFn: readFirebase, staleTime: Infinity })
+  const queries = useQueryClient()
+  const { off } = useDevice()
   const [tried, setTried] = useState<Rung | undefined>()
   const [asking, setAsking] = useState(false)
   const known = firebase === undefined ? undefined : knownRung(abilitiesOf(window, firebase !== null))
-  const standing = known === undefined && registered() && Notification.permission === 'granted' ? 'push' : known
-  const rung = tried ?? standing
+  const standing = known === undefined && deviceId() !== null && Notification.permission === 'granted' ? 'push' : known
+  const reached = tried ?? standing
+  const rung = reached === 'push' && off ? 'off' : reached
 
   async function ask(): Promise<Rung> {
     if (firebase === undefined || firebase === null) return 'unset'
@@ -29,6 +33,7 @@ export function useAlerts(): Alerts {
     if (permission !== 'granted') return permission === 'denied' ? 'denied' : 'page'
     const { registerBrowser } = await import('../push/register')
     await registerBrowser(firebase)
+    await queries.invalidateQueries({ queryKey: DEVICE })
     return 'push'
   }
 

@@ -5,6 +5,7 @@ const EPOCH = 'e1'
 let sent: ReceiptBody[]
 let visible: boolean
 let entitled: boolean
+let refusal: Error | undefined
 let receipts: Receipts
 
 beforeEach(() => {
@@ -12,10 +13,11 @@ beforeEach(() => {
   sent = []
   visible = true
   entitled = true
+  refusal = undefined
   receipts = createReceipts({
     send: (body) => {
       sent.push(body)
-      return Promise.resolve()
+      return refusal ? Promise.reject(refusal) : Promise.resolve()
     },
     visible: () => visible,
     entitled: () => entitled,
@@ -86,6 +88,28 @@ describe('receipts', () => {
     receipts.left('A')
     batch()
     expect(sent).toEqual([])
+  })
+
+  it('comes again when the server is too busy, with what is on screen by then', async () => {
+    refusal = Object.assign(new Error('internal server error'), { code: 100, temporary: true })
+    receipts.rendered('A', 1, EPOCH)
+    receipts.rendered('B', 1, EPOCH)
+    batch()
+    await vi.advanceTimersByTimeAsync(500)
+    receipts.left('B')
+    refusal = undefined
+    await vi.advanceTimersByTimeAsync(749)
+    expect(sent).toHaveLength(1)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(sent.map((body) => body.legs)).toEqual([{ A: 1, B: 1 }, { A: 1 }])
+  })
+
+  it('does not insist on what was refused for good', async () => {
+    refusal = Object.assign(new Error('bad request'), { code: 107, temporary: false })
+    receipts.rendered('A', 1, EPOCH)
+    batch()
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(sent).toHaveLength(1)
   })
 
   it('nothing is told without an account', () => {

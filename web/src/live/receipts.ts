@@ -32,6 +32,7 @@ export interface Receipts {
 const BATCH = 250
 const ATTENTIVE_FOR = 60_000
 const MOST_LEGS = 200
+const COME_AGAIN = 1_000
 
 interface Shown {
   version: number
@@ -83,8 +84,11 @@ export function createReceipts(around: ReceiptSurroundings): Receipts {
       if (watched) inattentive.delete(key)
       else inattentive.set(key, version)
     }
-    // A refused or lost receipt costs one needless alert; the next reconnect tells everything again.
-    around.send({ epoch, attentive: watched, legs }).catch(() => undefined)
+    // The server may be too busy and say so. Another refusal, or loss, costs one needless alert: the
+    // next reconnect tells everything again.
+    around.send({ epoch, attentive: watched, legs }).catch((refusal: unknown) => {
+      if ((refusal as { temporary?: boolean }).temporary) around.later(() => schedule(keys.filter((key) => shown.has(key))), COME_AGAIN)
+    })
   }
 
   return {

@@ -1,5 +1,5 @@
 /** Which way alerts take to this browser; the first that works, and the reader is always told which. */
-export type Rung = 'push' | 'page' | 'denied' | 'unreachable' | 'private' | 'install' | 'unset' | 'unable'
+export type Rung = 'push' | 'off' | 'page' | 'denied' | 'unreachable' | 'private' | 'install' | 'unset' | 'unable'
 
 export interface Abilities {
   /** The server has settings of a Firebase project. */

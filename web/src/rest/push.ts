@@ -16,13 +16,13 @@ export async function readFirebase(): Promise<FirebaseSettings | null> {
   return (await rest.get<{ firebase: FirebaseSettings | null }>('/push')).data.firebase
 }
 
-export function registered(): boolean {
-  return localStorage.getItem(DEVICE) !== null
+export function deviceId(): string | null {
+  return localStorage.getItem(DEVICE)
 }
 
-/** One device a browser: a new installation id takes the place of the old one. */
+/** One device a browser: a new installation id takes the place of the old one. Whoever registers it wants alerts. */
 export async function putDevice(fid: string): Promise<void> {
-  const id = localStorage.getItem(DEVICE) ?? crypto.randomUUID()
-  await rest.put(`/me/devices/${id}`, { platform: 'web', kind: 'fid', target: fid }, bearerOf())
+  const id = deviceId() ?? crypto.randomUUID()
+  await rest.put(`/me/devices/${id}`, { platform: 'web', kind: 'fid', target: fid, alerts: true }, bearerOf())
   localStorage.setItem(DEVICE, id)
 }

@@ -29,7 +29,7 @@ function Sheet({ alerts }: { alerts: Alerts }) {
 /** What a follower is told about how alerts come; loaded once somebody follows. */
 export default function AlertSheet({ leg, alert }: { leg: Leg; alert: string | undefined }) {
   const alerts = useAlerts()
-  const pushed = alerts.rung === 'push'
+  const pushed = alerts.rung === 'push' || alerts.rung === 'off'
   const name = `${leg.airline} ${flightNumber(leg)}`
   useEffect(() => {
     if (alert !== undefined && !pushed) void ring(name, alert, leg.key)

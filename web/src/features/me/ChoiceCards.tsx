@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react'
 import shared from '../../components/passenger.module.css'
 import { GROUP_NAMES, NIGHT, type Preferences, type Quiet, groupOn, stepped, switched, timesOfDay } from './choices'
+import { Switch } from './Switch'
 import styles from './me.module.css'
 import type { Change } from './useSettings'
 import { LANGUAGES, useWords } from './words'
@@ -17,15 +18,6 @@ function Part({ title, children, note }: { title: string; children: ReactNode; n
       <div className={shared.card}>{children}</div>
       {note}
     </fieldset>
-  )
-}
-
-function Switch({ words, on, turn }: { words: string; on: boolean; turn: () => void }) {
-  return (
-    <label className={styles.line}>
-      <span>{words}</span>
-      <input type="checkbox" role="switch" checked={on} onChange={turn} />
-    </label>
   )
 }
 

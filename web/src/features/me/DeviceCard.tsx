@@ -1,6 +1,8 @@
 import type { ReactNode } from 'react'
 import shared from '../../components/passenger.module.css'
 import { useAlerts } from '../../hooks/alerts'
+import { useDevice } from '../../hooks/device'
+import { Switch } from './Switch'
 import styles from './me.module.css'
 import { reasonOf } from './reason'
 import { type TestNotice, type Trial, useTest } from './useTest'
@@ -31,6 +33,18 @@ function Told({ trial }: { trial: Trial }) {
   return trial.state === 'asking' && <p>{say('me.test.asking')}</p>
 }
 
+/** The alerts of this browser only; other devices of the account have theirs. */
+function OffSwitch() {
+  const { say } = useWords()
+  const { off, fault, turn } = useDevice()
+  return (
+    <>
+      <Switch words={say('me.device.send')} on={!off} turn={turn} />
+      {fault !== undefined && <p role="alert" className={styles.fault}>{say('me.failed', { why: say(reasonOf(fault)) })}</p>}
+    </>
+  )
+}
+
 /** Whether alerts reach this browser, the switch for it where the browser has not been asked, and the proof. */
 export function DeviceCard({ children }: { children: ReactNode }) {
   const { say } = useWords()
@@ -46,6 +60,7 @@ export function DeviceCard({ children }: { children: ReactNode }) {
             {say(asking ? 'me.asking' : 'me.turn_on')}
           </button>
         )}
+        {(rung === 'push' || rung === 'off') && <OffSwitch />}
         {children}
         <button type="button" className={styles.second} aria-busy={trial.state === 'asking'} onClick={ask}>
           {say('me.test.ask')}

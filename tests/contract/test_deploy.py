@@ -61,6 +61,25 @@ def test_every_service_is_confined(services: dict[str, Any]) -> None:
     assert [name for name, service in services.items() if service.get("ports")] == ["nginx"]
 
 
+def test_what_serves_is_watched(services: dict[str, Any]) -> None:
+    """By its own check, or by that of the image; the others serve nothing."""
+    checks = {name: service.get("healthcheck", {}) for name, service in services.items()}
+    own = {name for name, check in checks.items() if "test" in check}
+    assert own == {"postgres", "rabbitmq", "nginx"}
+    assert {name for name, check in checks.items() if not check} == {"api", "realtime"}
+
+
+def test_the_image_is_watched_and_not_of_root() -> None:
+    stage = (ROOT / "Dockerfile").read_text("utf-8").rpartition("\nFROM ")[2].splitlines()
+    assert [line for line in stage if line.startswith("USER ")] == ["USER 10001:10001"]
+    assert [line for line in stage if line.startswith("HEALTHCHECK ")]
+
+
+def test_the_demo_alone_needs_its_profile(services: dict[str, Any]) -> None:
+    core = compose("config", "--services")
+    assert set(services) - set(core.stdout.split()) == {"replay"}
+
+
 def test_commands_of_compose_are_commands_of_gatecast(services: dict[str, Any]) -> None:
     for name in ("init", "api", "realtime", "relay", "notifier", "replay"):
         command = [each for each in services[name]["command"] if not each.startswith("-")]

@@ -26,6 +26,7 @@ faults: .venv/.test
 
 bench: .venv/.test
 	$(PY) -m bench $(BENCH)
+	$(PY) -m bench.ingest $(INGEST)
 	$(PY) -m bench.push $(PUSH)
 
 check: .venv/.test web/node_modules/.installed

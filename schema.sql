@@ -74,8 +74,19 @@ CREATE TABLE feed (
   last_seen_at   timestamptz,                       -- wall time of the last patch or heartbeat
   last_source_ts timestamptz,                       -- board time of the newest statement
   enabled        boolean NOT NULL DEFAULT true,
-  silent         boolean NOT NULL DEFAULT false);   -- dead: its estimates yield; kept by upkeep
+  silent         boolean NOT NULL DEFAULT false,    -- dead: its estimates yield; kept by upkeep
+  legs_taken     bigint  NOT NULL DEFAULT 0,        -- words on legs since it was registered
+  legs_refused   bigint  NOT NULL DEFAULT 0,
+  last_complaint text,
+  last_complaint_at timestamptz);                   -- wall time
 INSERT INTO feed (code, party, priority, max_silence) VALUES ('operator', 'operator', 1000, NULL);
+
+CREATE TABLE feed_unknown (                         -- words and codes of a feed without a meaning here
+  feed_id smallint NOT NULL REFERENCES feed ON DELETE CASCADE,
+  word    text     NOT NULL,                        -- what it is and itself: 'status XYZ'
+  times   bigint   NOT NULL,
+  last_at timestamptz NOT NULL DEFAULT wall_now(),
+  PRIMARY KEY (feed_id, word));
 
 CREATE TABLE feed_authority (                       -- overrides feed.priority for a group of fields
   feed_id     smallint NOT NULL REFERENCES feed ON DELETE CASCADE,

@@ -46,6 +46,17 @@ async def list_airports(api: Api, request: Request) -> Response:
 
 async def read_airport(api: Api, request: Request) -> Response:
     """One airport."""
+    airport = await _airport(api, request)
+    columns = {name: getattr(airport, name) for name in AirportView.__struct_fields__}
+    return json(AirportView(**columns), 200, FRESH)
+
+
+async def airport_of(api: Api, request: Request) -> str:
+    """The code of the airport that the path names, which is a known one."""
+    return (await _airport(api, request)).iata
+
+
+async def _airport(api: Api, request: Request) -> Airport:
     code = request.path_params["iata"]
     if CODE.fullmatch(code) is None:
         raise Problem(400, "An airport has an IATA code such as JFK.", slug="bad-airport")
@@ -53,8 +64,7 @@ async def read_airport(api: Api, request: Request) -> Response:
         airport = await session.get(Airport, code)
     if airport is None:
         raise Problem(404, f"There is no airport {code}.", slug="unknown-airport")
-    columns = {name: getattr(airport, name) for name in AirportView.__struct_fields__}
-    return json(AirportView(**columns), 200, FRESH)
+    return airport
 
 
 def _called(words: str) -> ColumnElement[bool]:

@@ -29,6 +29,7 @@ URL_FILE = "serve.url"
 ASSIGNMENT = re.compile(r"([a-z_]+)=(.*)", re.DOTALL)
 SPAN = re.compile(r"([1-9][0-9]{0,5})(s|m|h)")
 SPANS = {"s": "seconds", "m": "minutes", "h": "hours"}
+UNKNOWN_SHOWN = 8
 FLAGS = {"true": True, "false": False}
 
 leg = typer.Typer(help="Flight legs.", no_args_is_help=True)
@@ -173,11 +174,24 @@ def show_feed_states(json: Json = False) -> None:
         if each.refresh is not None:
             limit += f", all again each {each.refresh:.0f} s"
         bodies = each.bodies
+        lag = "" if each.lag is None else f", newest word {each.lag:.0f} s old"
         typer.echo(
-            f"{each.code:<16} {each.state:<6} {heard}, {limit}; {each.legs} legs, "
+            f"{each.code:<16} {each.state:<6} {heard}, {limit}{lag}; {each.legs} legs, "
             f"{each.changes} changes in a day; bodies taken {bodies.taken}, "
-            f"partly {bodies.partly}, refused {bodies.refused}"
+            f"partly {bodies.partly}, refused {bodies.refused}; "
+            f"words on legs taken {each.legs_taken}, refused {each.legs_refused}"
         )
+        _show_troubles(each)
+
+
+def _show_troubles(state: FeedState) -> None:
+    if state.last_complaint is not None:
+        typer.echo(f"  last complaint, {state.last_complaint_at:%d %b %H:%MZ}: "
+                   f"{state.last_complaint}")  # fmt: skip
+    if state.unknown:
+        most = sorted(state.unknown.items(), key=lambda word: (-word[1], word[0]))
+        words = ", ".join(f"{word} ({times})" for word, times in most[:UNKNOWN_SHOWN])
+        typer.echo(f"  {len(state.unknown)} unknown: {words}")
 
 
 @key.command(name="create")

@@ -40,7 +40,10 @@ class Api(Struct, frozen=True):
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """One method of one path, as it is served and as it is described."""
+    """One method of one path, as it is served and as it is described.
+
+    `errors_in`: the media type of errors where a format has its own way to tell them.
+    """
 
     method: str
     path: str
@@ -50,6 +53,8 @@ class Operation(Struct, frozen=True, kw_only=True):
     query: type[Struct] | None = None
     body: type[Struct] | None = None
     body_optional: bool = False
+    raw: tuple[str, ...] = ()
+    errors_in: str = ""
     errors: tuple[int, ...] = ()
     signed_in: bool = False
     keyed: bool = False
@@ -91,7 +96,7 @@ async def read_body(request: Request, kind: type[T], limit: int = BODY_LIMIT) ->
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise Problem(415, "The body must be application/json.")
-    body = await _read_limited(request, limit)
+    body = await read_raw(request, limit)
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
@@ -129,7 +134,8 @@ async def read_optional_body(request: Request, kind: type[T]) -> T | None:
     return await read_body(request, kind)
 
 
-async def _read_limited(request: Request, limit: int) -> bytes:
+async def read_raw(request: Request, limit: int) -> bytes:
+    """The bytes of the body, whatever they are."""
     too_large = Problem(413, f"A body may have at most {limit} bytes.")
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced[:12]) > limit:

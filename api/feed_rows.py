@@ -1,6 +1,6 @@
 """The feeds as they are registered, and the weight of their words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -8,6 +8,7 @@ from msgspec import Struct
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.fields import PatchRefused
 from api.merge import Authority
 
 READ_FEEDS = text("""
@@ -24,6 +25,16 @@ ADD_FEED = text("""
     VALUES (:code, :party, :synthetic, :priority, CAST(:max_silence AS interval),
       CAST(:refresh AS interval))
     ON CONFLICT (code) DO NOTHING""")
+
+SEEN = text("""
+    UPDATE feed SET last_seen_at = wall_now(), silent = false,
+      legs_taken = legs_taken + :taken, legs_refused = legs_refused + :refused,
+      last_complaint = coalesce(CAST(:complaint AS text), last_complaint),
+      last_complaint_at = CASE WHEN CAST(:complaint AS text) IS NULL THEN last_complaint_at
+        ELSE wall_now() END,
+      last_source_ts = greatest(last_source_ts, CAST(CAST(:newest AS text) AS timestamptz))
+    WHERE code = :code AND enabled""")
+COMPLAINT_SHOWN = 300
 
 
 class FeedRow(Struct, frozen=True):
@@ -61,6 +72,25 @@ async def register(connection: AsyncConnection, feed: Registration) -> None:
     said = msgspec.structs.asdict(feed)
     if (await connection.execute(ADJUST_FEED, said)).rowcount == 0:
         await connection.execute(ADD_FEED, said)
+
+
+async def hear(
+    connection: AsyncConnection,
+    code: str,
+    newest: str | None = None,
+    outcomes: Sequence[str | PatchRefused] = (),
+) -> bool:
+    """The feed lives, and this became of its words; false: it may not speak.
+
+    `newest`: the source time of its newest word.
+    """
+    refused = [outcome for outcome in outcomes if isinstance(outcome, PatchRefused)]
+    complaint = f"{refused[-1].code}: {refused[-1]}"[:COMPLAINT_SHOWN] if refused else None
+    values = {
+        "code": code, "newest": newest, "taken": len(outcomes) - len(refused),
+        "refused": len(refused), "complaint": complaint,
+    }  # fmt: skip
+    return (await connection.execute(SEEN, values)).rowcount > 0
 
 
 def authorities_of(feeds: Mapping[int, FeedRow]) -> dict[int, Authority]:

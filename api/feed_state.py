@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,6 +12,10 @@ from realtime.node import Feed
 READ_FEEDS = text("""
 SELECT f.code, f.party, f.enabled, f.synthetic, f.max_silence, f.refresh,
   f.last_seen_at, f.last_source_ts, wall_now() AS wall, m.taken, m.partly, m.refused,
+  f.legs_taken, f.legs_refused, f.last_complaint, f.last_complaint_at,
+  extract(epoch FROM board_now() - f.last_source_ts)::double precision AS lag,
+  (SELECT coalesce(jsonb_object_agg(word, times), '{}')::text FROM feed_unknown u
+   WHERE u.feed_id = f.feed_id) AS unknown,
   (SELECT count(*) FROM leg_statement s WHERE s.feed_id = f.feed_id) AS legs,
   (SELECT count(*) FROM leg_change c
    WHERE c.feed = f.code AND c.at > board_now() - interval '1 day') AS changes
@@ -31,7 +36,11 @@ class Bodies(Struct, frozen=True):
 
 
 class FeedState(Struct, frozen=True, kw_only=True):
-    """One feed; `legs`: of which it has said something, `changes`: visible ones of a board day."""
+    """One feed; `legs`: of which it has said something, `changes`: visible ones of a board day.
+
+    `lag`: board seconds since its newest statement. `unknown`: how often which word came that has
+    no meaning here.
+    """
 
     code: str
     party: str
@@ -42,7 +51,13 @@ class FeedState(Struct, frozen=True, kw_only=True):
     max_silence: float | None
     refresh: float | None
     last_source_ts: datetime | None
+    lag: float | None
     bodies: Bodies
+    legs_taken: int
+    legs_refused: int
+    last_complaint: str | None
+    last_complaint_at: datetime | None
+    unknown: dict[str, int]
     legs: int
     changes: int
 
@@ -61,7 +76,13 @@ async def read_feed_states(session: AsyncSession) -> list[FeedState]:
             max_silence=row.max_silence.total_seconds() if row.max_silence else None,
             refresh=row.refresh.total_seconds() if row.refresh else None,
             last_source_ts=row.last_source_ts,
+            lag=row.lag,
             bodies=Bodies(row.taken, row.partly, row.refused),
+            legs_taken=row.legs_taken,
+            legs_refused=row.legs_refused,
+            last_complaint=row.last_complaint,
+            last_complaint_at=row.last_complaint_at,
+            unknown=msgspec.json.decode(row.unknown, type=dict[str, int]),
             legs=row.legs,
             changes=row.changes,
         )

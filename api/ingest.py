@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from api.draft import Draft, Outcome
 from api.feed import Patch, Reference
-from api.feed_rows import Registration, authorities_of, read_feeds, register
+from api.feed_rows import Registration, authorities_of, hear, read_feeds, register
 from api.fields import FIELDS, PatchRefused, Said, read_patch, source_time
 from api.identity import correct_derived, dated, in_iata, needs_reference
 from api.leg_keys import rename, under_own_keys
@@ -82,10 +82,6 @@ WRITE_WEIGHTS = text("""
     FROM jsonb_to_recordset(CAST(:weights AS jsonb)) AS now (feed_id smallint, weight jsonb)
     WHERE held.leg_id = ANY (:leg_ids) AND held.feed_id = now.feed_id
       AND held.weight IS DISTINCT FROM now.weight""")
-SEEN = text("""
-    UPDATE feed SET last_seen_at = wall_now(), silent = false,
-      last_source_ts = greatest(last_source_ts, CAST(CAST(:newest AS text) AS timestamptz))
-    WHERE code = :code AND enabled""")
 
 
 class UnknownFeed(GatecastError):
@@ -145,8 +141,8 @@ class Ingest:
     async def heartbeat(self, feed_code: str) -> None:
         """The feed lives and has nothing new to say."""
         async with self._engine.begin() as connection:
-            seen = await connection.execute(SEEN, {"code": feed_code, "newest": None})
-        if seen.rowcount == 0:
+            heard = await hear(connection, feed_code)
+        if not heard:
             raise UnknownFeed(f"feed {feed_code!r} is not registered or not enabled")
 
     async def correct_key(self, feed_code: str, wrong: LegKey, right: LegKey) -> int | None:
@@ -244,7 +240,7 @@ async def _apply(
     await _write_statements(connection, source, spoken)
     await write_weights(connection, source.authorities, spoken)
     newest = max((draft.as_of for draft in spoken if draft.as_of), default=None)
-    await connection.execute(SEEN, {"code": source.code, "newest": newest})
+    await hear(connection, source.code, newest, outcomes)
     return [
         _result(drafts, patch, outcome) for patch, outcome in zip(patches, outcomes, strict=True)
     ]

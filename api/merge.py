@@ -6,7 +6,7 @@ The result depends on the statements alone, never on the order in which they cam
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -62,12 +62,23 @@ class Authority(Struct, frozen=True):
 Choice = tuple[int, Said]
 
 
+class Weight(NamedTuple):
+    """Of several words on a field the greatest counts."""
+
+    has_say: bool
+    counts: bool
+    priority: int
+    at: str
+    feed_id: int
+
+
 class Evidence(Struct, frozen=True):
-    """That a phase was reached at a time, and when that was said."""
+    """That a phase was reached at a time, when that was said, and of which field."""
 
     rank: int
     happened: str
     said: str
+    name: str
 
 
 class Void(Struct, frozen=True):
@@ -106,7 +117,7 @@ def combine(held: Fields, said: Fields) -> dict[str, Said]:
 
 def merge(statements: Mapping[int, Fields], authorities: Mapping[int, Authority]) -> Columns:
     """The columns that the statements of the feeds amount to; an unstated field has none."""
-    chosen = {name: word for name, (_, word) in _choose(statements, authorities).items()}
+    chosen = {name: word for name, (_, word) in choose(statements, authorities).items()}
     columns = {
         name: EMPTY.get(name) if word.value is None else word.value
         for name, word in chosen.items()
@@ -137,7 +148,7 @@ def speaker(
     statements: Mapping[int, Fields], authorities: Mapping[int, Authority], names: Iterable[str]
 ) -> tuple[int, str] | None:
     """Whose word made these columns, and when it was said; of several the newest."""
-    chosen = _choose(statements, authorities)
+    chosen = choose(statements, authorities)
     words = [(chosen[name][1].at, chosen[name][0]) for name in names if name in chosen]
     at, feed_id = max(words, default=("", 0))
     return (feed_id, at) if words else None
@@ -148,45 +159,62 @@ def _age(word: Said, per_attempt: bool) -> tuple[int, str, bytes]:
     return (word.repeat if per_attempt else 0, word.at, value)
 
 
-def _choose(
+def weigh(name: str, word: Said, feed_id: int, authority: Authority) -> Weight:
+    """What a word of a feed on a field weighs; the field is one that there is."""
+    field = field_of(name)
+    priority = authority.over(field.group) if field is not None else 0
+    has_say = word.value is not None or priority >= FINAL
+    return Weight(has_say, authority.counts_for(name), priority, word.at, feed_id)
+
+
+def attempt_of(statements: Iterable[Fields]) -> int:
+    """The newest departure attempt that any of them knows of."""
+    return max(
+        (fields["repeat_no"].value for fields in statements if "repeat_no" in fields), default=1
+    )
+
+
+def choose(
     statements: Mapping[int, Fields], authorities: Mapping[int, Authority]
 ) -> dict[str, Choice]:
+    """For each field the feed whose word counts, and the word."""
     heard = {
         feed_id: fields
         for feed_id, fields in statements.items()
         if feed_id in authorities and authorities[feed_id].enabled
     }
-    attempt = max(
-        (fields["repeat_no"].value for fields in heard.values() if "repeat_no" in fields), default=1
-    )
-    chosen: dict[str, tuple[tuple[bool, bool, int, str, int], Choice]] = {}
+    attempt = attempt_of(heard.values())
+    chosen: dict[str, tuple[Weight, Choice]] = {}
     for feed_id, fields in heard.items():
         authority = authorities[feed_id]
         for name, word in fields.items():
             field = field_of(name)
             if field is None or (field.per_attempt and word.repeat < attempt):
                 continue
-            priority = authority.over(field.group)
-            has_say = word.value is not None or priority >= FINAL
-            weight = (has_say, authority.counts_for(name), priority, word.at, feed_id)
+            weight = weigh(name, word, feed_id, authority)
             if name not in chosen or weight > chosen[name][0]:
                 chosen[name] = (weight, (feed_id, word))
     return {name: choice for name, (_, choice) in chosen.items()}
 
 
 def _phase(chosen: Mapping[str, Said]) -> str:
-    """The highest phase with evidence that nothing said later has taken back."""
+    found = proof_of_phase(chosen)
+    return PHASES[found.rank if found is not None else 0]
+
+
+def proof_of_phase(chosen: Mapping[str, Said]) -> Evidence | None:
+    """That of the highest phase with evidence that nothing said later has taken back."""
     evidence = [
-        Evidence(RANK[phase], word.value, word.at)
+        Evidence(RANK[phase], word.value, word.at, name)
         for name, phase in EVIDENCE.items()
         if (word := chosen.get(name)) is not None and word.value is not None
     ]
     stated = chosen.get("phase")
     if stated is not None and stated.value is not None:
-        evidence.append(Evidence(RANK[stated.value], stated.at, stated.at))
+        evidence.append(Evidence(RANK[stated.value], stated.at, stated.at, "phase"))
     voids = [void for void in (_suspended(chosen), _returned(chosen)) if void is not None]
-    standing = [one.rank for one in evidence if not any(void.hits(one) for void in voids)]
-    return PHASES[max(standing, default=0)]
+    standing = [one for one in evidence if not any(void.hits(one) for void in voids)]
+    return max(standing, key=lambda one: one.rank, default=None)
 
 
 def _suspended(chosen: Mapping[str, Said]) -> Void | None:

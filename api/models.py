@@ -73,6 +73,21 @@ class Feed(Base):
     last_source_ts: Mapped[datetime | None]
     enabled: Mapped[bool] = mapped_column(server_default=FetchedValue())
     silent: Mapped[bool] = mapped_column(server_default=FetchedValue())
+    legs_taken: Mapped[int] = mapped_column(server_default=FetchedValue())
+    legs_refused: Mapped[int] = mapped_column(server_default=FetchedValue())
+    last_complaint: Mapped[str | None]
+    last_complaint_at: Mapped[datetime | None]
+
+
+class FeedUnknown(Base):
+    """Words of a feed that have no meaning here, and how often they came."""
+
+    __tablename__ = "feed_unknown"
+
+    feed_id: Mapped[int] = mapped_column(SmallInteger, ForeignKey("feed.feed_id"), primary_key=True)
+    word: Mapped[str] = mapped_column(primary_key=True)
+    times: Mapped[int]
+    last_at: Mapped[datetime] = mapped_column(server_default=FetchedValue())
 
 
 class FeedAuthority(Base):

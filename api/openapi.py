@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from api.endpoint import Operation
+from api.feed_formats import ANY, FORMATS
 from api.schemas import ProblemDetails
 
 REFERENCE = "#/components/schemas/{name}"
@@ -28,6 +29,10 @@ PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "description": "Code of a registered feed",
         "example": "aodb-jfk",
         "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,31}$"},
+    },
+    "format": {
+        "description": "Of the body; `any`: the one that it shows",
+        "schema": {"type": "string", "enum": [*FORMATS, ANY]},
     },
     "device_id": {
         "description": "Chosen by the client, once for each installation",
@@ -83,6 +88,9 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.body is not None:
         content = {"application/json": {"schema": _reference(operation.body)}}
         described["requestBody"] = {"required": not operation.body_optional, "content": content}
+    if operation.raw:
+        content = {media_type: {} for media_type in operation.raw}
+        described["requestBody"] = {"required": True, "content": content}
     if operation.signed_in:
         described["security"] = [{"credential": []}]
     if operation.keyed:
@@ -125,11 +133,11 @@ def _responses(operation: Operation) -> dict[str, Any]:
         if kind is not None:
             content = {operation.media_type: {"schema": _reference(kind)}}
             responses[str(status)]["content"] = content
+    problem = {"application/problem+json": {"schema": _reference(ProblemDetails)}}
+    own = {operation.errors_in: {"schema": {"type": "string"}}} if operation.errors_in else problem
     for status in sorted({*operation.errors, *_implied(operation), *ALWAYS}):
-        responses[str(status)] = {
-            "description": HTTPStatus(status).phrase,
-            "content": {"application/problem+json": {"schema": _reference(ProblemDetails)}},
-        }
+        content = problem if status in ALWAYS else own
+        responses[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}
     return responses
 
 
@@ -137,6 +145,8 @@ def _implied(operation: Operation) -> Iterable[int]:
     """Errors that follow from what the operation takes."""
     if operation.body is not None:
         yield from (400, 413, 415, 422)
+    if operation.raw:
+        yield from (413, 422)
     if operation.query is not None:
         yield 400
     if operation.signed_in or operation.keyed:

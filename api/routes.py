@@ -14,9 +14,14 @@ from api.asyncapi import document as channels_document
 from api.docs import HEADERS as DOCS_HEADERS
 from api.docs import page as docs_page
 from api.endpoint import Api, Operation
+from api.feed_bodies import BodyQuery, put_body
+from api.feed_formats import FORMATS
 from api.feeds import FeedAnswer, FeedLegs, put_legs
+from api.feeds_aidx import MEDIA, put_aidx
 from api.flights import list_flights, read_flight
 from api.history import read_history
+from api.intake import BodyAnswer
+from api.legs_csv import export_legs
 from api.openapi import document
 from api.operations import qr_code
 from api.problems import SECURITY, request_id
@@ -29,10 +34,12 @@ from api.schemas import (
     FlightsQuery,
     HistoryQuery,
     LegHistory,
+    LegsCsvQuery,
     LegState,
     LegStates,
     QrQuery,
 )
+from api.sources import LegSources, read_sources
 
 
 async def openapi(api: Api, request: Request) -> Response:
@@ -76,6 +83,11 @@ OPERATIONS: tuple[Operation, ...] = (
         answers={200: LegHistory, 304: None, 308: None}, errors=(400, 404),
     ),
     Operation(
+        method="GET", path="/api/flights/{leg_key}/sources", call=read_sources,
+        summary="Whose word each value of one leg is, and what others say",
+        answers={200: LegSources, 304: None, 308: None}, errors=(400, 404),
+    ),
+    Operation(
         method="GET", path="/api/airports", call=list_airports, query=AirportsQuery,
         summary="Airports with movements now, or those that a text finds",
         answers={200: Airports, 304: None},
@@ -85,8 +97,25 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="One airport", answers={200: AirportView}, errors=(400, 404),
     ),
     Operation(
+        method="GET", path="/api/airports/{iata}/legs.csv", call=export_legs, query=LegsCsvQuery,
+        summary="What leaves or arrives, as a table that feeds can send back",
+        answers={200: str}, media_type="text/csv", errors=(404,),
+    ),
+    Operation(
         method="POST", path="/api/feeds/{feed}/legs", call=put_legs, keyed=True, body=FeedLegs,
         summary="What a feed says of legs; one result each", answers={200: FeedAnswer},
+        errors=(403, 404),
+    ),
+    Operation(
+        method="POST", path="/api/feeds/{feed}/aidx", call=put_aidx, keyed=True, raw=MEDIA,
+        summary="An IATA AIDX flight leg message, bare or in SOAP; answered by FlightLegRS",
+        answers={200: str}, media_type="application/xml", errors=(400, 403, 404, 415),
+        errors_in="application/xml",
+    ),
+    Operation(
+        method="POST", path="/api/feeds/{feed}/{format}", call=put_body, keyed=True,
+        query=BodyQuery, raw=tuple(sorted({format.media_type for format in FORMATS.values()})),
+        summary="What a feed says in a format of its own", answers={200: BodyAnswer},
         errors=(403, 404),
     ),
     *ACCOUNT_OPERATIONS,

@@ -134,6 +134,15 @@ class FlightsQuery(
     date_: Annotated[date | None, Meta(description="Origin date, with `q`")] = None
 
 
+class LegsCsvQuery(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"from_": "from"}
+):
+    """Without times from 2 hours ago to 12 hours ahead, board time."""
+
+    from_: Annotated[Instant | None, Meta(description="Earliest best time")] = None
+    to: Annotated[Instant | None, Meta(description="Latest best time")] = None
+
+
 class FlightsPage(Struct, frozen=True):
     """Public states as the database makes them, and the cursor of the next page."""
 

@@ -20,6 +20,19 @@ CREATE TABLE feed_message (                         -- what a feed was answered:
   PRIMARY KEY (feed_id, message_key));
 CREATE INDEX feed_message_received ON feed_message USING brin (received_at);
 
+ALTER TABLE feed
+  ADD COLUMN legs_taken bigint NOT NULL DEFAULT 0,
+  ADD COLUMN legs_refused bigint NOT NULL DEFAULT 0,
+  ADD COLUMN last_complaint text,
+  ADD COLUMN last_complaint_at timestamptz;
+
+CREATE TABLE feed_unknown (                         -- words and codes of a feed without a meaning here
+  feed_id smallint NOT NULL REFERENCES feed ON DELETE CASCADE,
+  word    text     NOT NULL,                        -- what it is and itself: 'status XYZ'
+  times   bigint   NOT NULL,
+  last_at timestamptz NOT NULL DEFAULT wall_now(),
+  PRIMARY KEY (feed_id, word));
+
 -- Replays -----------------------------------------------------------------------------------------
 
 CREATE TABLE replay (                               -- at most one row: what that clock replays

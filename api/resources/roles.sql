@@ -35,6 +35,7 @@ GRANT SELECT ON api_key, feed_authority, code_share, leg_alias, leg_change, chan
   log_partition
   TO gatecast_api;
 GRANT SELECT, UPDATE ON feed TO gatecast_api;
+GRANT SELECT, INSERT, UPDATE, DELETE ON feed_unknown TO gatecast_api;
 GRANT INSERT, UPDATE ON airport, airline TO gatecast_api, gatecast_replay;
 GRANT SELECT, INSERT, UPDATE ON flight_leg, leg_statement TO gatecast_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON feed_message, account, account_credential, account_link,

@@ -13,6 +13,8 @@ from api.routes import OPERATIONS
 from api.schemas import FlightsQuery, LegState
 from api.schemas_account import DevicePut
 
+JSON = "application/json"
+XML = {"application/xml", "text/xml", "application/soap+xml"}
 DOCUMENT = msgspec.json.decode(msgspec.json.encode(document(OPERATIONS, "1.2.3")))
 DESCRIBED = [
     (path, method, operation)
@@ -70,12 +72,15 @@ def test_every_operation_says_what_it_takes_and_how_it_fails(
     for status, response in described["responses"].items():
         if int(status) >= 400:
             (media_type,) = response["content"]
-            assert media_type == "application/problem+json"
+            taken = described.get("requestBody", {}).get("content", {}).keys()
+            own = taken == XML and int(status) < 500
+            assert media_type == ("application/xml" if own else "application/problem+json")
     if path.startswith("/api/me/"):
         assert described["security"] == [{"credential": []}]
         assert 401 in statuses
     if "requestBody" in described:
-        assert {400, 413, 415, 422} <= statuses
+        assert {400, 413, 422} <= statuses
+        assert (415 in statuses) == (described["requestBody"]["content"].keys() in ({JSON}, XML))
 
 
 def test_query_parameters_come_from_the_struct() -> None:

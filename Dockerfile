@@ -44,6 +44,6 @@ USER 10001:10001
 # A read-only root needs a writable /tmp; `serve` without a database keeps it in GATECAST_DATA_DIR.
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
-    CMD ["python3", "-c", "from urllib.request import urlopen; from realtime.settings import load_settings; urlopen(f'http://127.0.0.1:{load_settings().port}/readyz', timeout=4)"]
+    CMD ["python3", "-c", "from urllib.request import urlopen; from realtime.settings import load_settings; s = load_settings(); urlopen(f'http://127.0.0.1:{s.operations_port or s.port}/readyz', timeout=4)"]
 ENTRYPOINT ["gatecast"]
 CMD ["serve"]

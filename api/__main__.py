@@ -24,6 +24,7 @@ from api.composition import (
     serve_all,
     serve_api,
     serve_realtime,
+    serve_worker,
 )
 from api.database import VERSION, DatabaseRefused, create_schema, grant_roles
 from api.feed_faults import FAULTS, faults_of
@@ -32,8 +33,10 @@ from api.postgres_binaries import EmbeddedPostgresError
 from api.replay import Plan
 from api.replay_day import read_days
 from api.replay_source import NEW_YORK
-from api.serving import listen
+from api.serving import listen_for
 from api.tls import CertificateRefused
+from api.workers import A_CORE, Briefing, WorkerEnded, most_workers
+from realtime.errors import BrokerRefused
 from realtime.settings import Settings, SettingsError, load_settings
 
 cli = typer.Typer(
@@ -55,6 +58,13 @@ cli.command()(cli_check.check)
 Host = Annotated[str | None, typer.Option(help="Address to listen on [GATECAST_HOST].")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on [GATECAST_PORT].")]
 T = TypeVar("T")
+REFUSALS = (
+    EmbeddedPostgresError,
+    DatabaseRefused,
+    CertificateRefused,
+    BrokerRefused,
+    WorkerEnded,
+)
 WAY_TO_RIGHTS = (
     "run `gatecast db init` as the owner of the schema, and give this login the role of its"
     " process, such as GRANT gatecast_realtime TO …"
@@ -88,20 +98,35 @@ def serve(
     once: Annotated[
         bool, typer.Option("--once", help="Stop after the replay instead of starting it over.")
     ] = False,
+    workers: Annotated[
+        int, typer.Option(help="Processes that take clients and REST, beside the one that starts.")
+    ] = 1,
 ) -> None:
-    """Everything in one process; needs nothing configured."""
+    """Everything, in one process unless told otherwise; needs nothing configured."""
+    check_workers(workers)
     settings = embedded_settings(start(host=host, port=port, data_dir=data))
     plan = plan_of(replay, speed, airport, faults, once) if replay else None
-    bound = listening(settings)
+    bound = listening(settings, workers)
     if execute(lambda: serve_all(settings, plan, bound)):
         begin_anew()
+
+
+@cli.command(hidden=True)
+def worker() -> None:
+    """One process of `serve --workers`, which starts it."""
+    try:
+        briefing = msgspec.json.decode(sys.stdin.buffer.read(), type=Briefing)
+    except msgspec.MsgspecError:
+        raise fail("workers are started by `gatecast serve --workers N`") from None
+    set_up_logs(briefing.settings, worker=briefing.number)
+    execute(lambda: serve_worker(briefing))
 
 
 @cli.command()
 def api(host: Host = None, port: Port = None) -> None:
     """REST, pages and upkeep, as one of many processes."""
     settings = shared_settings(start(host=host, port=port), secret=True)
-    bound = listening(settings)
+    (bound,) = listening(settings)
     execute(lambda: serve_api(settings, bound))
 
 
@@ -109,7 +134,7 @@ def api(host: Host = None, port: Port = None) -> None:
 def realtime_node(host: Host = None, port: Port = None) -> None:
     """One WebSocket node, as one of many processes."""
     settings = shared_settings(start(host=host, port=port), secret=True)
-    bound = listening(settings)
+    (bound,) = listening(settings)
     execute(lambda: serve_realtime(settings, bound))
 
 
@@ -240,10 +265,22 @@ def begin_anew() -> None:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
-def listening(settings: Settings) -> socket.socket:
-    """Fail before anything is started when the address is taken."""
+def check_workers(count: int) -> None:
+    """A number that cannot be meant ends the process with one line."""
+    if count == 1:
+        return
+    if sys.platform != "linux":
+        raise fail("--workers needs Linux: leave it out, or start several `gatecast realtime`")
+    most = most_workers()
+    if not 1 <= count <= most:
+        cores = most // A_CORE
+        raise fail(f"--workers {count}: give 1 to {most}, up to {A_CORE} for each of {cores} cores")
+
+
+def listening(settings: Settings, workers: int = 1) -> list[socket.socket]:
+    """Fail before anything is started when the address is taken; a socket for each worker."""
     try:
-        return listen(settings)
+        return listen_for(settings, workers)
     except OSError as error:
         raise fail(str(error.strerror)) from None
 
@@ -256,7 +293,7 @@ def execute(work: Callable[[], Awaitable[T]]) -> T:
 
     try:
         return uvloop.run(main())
-    except* (EmbeddedPostgresError, DatabaseRefused, CertificateRefused) as group:
+    except* REFUSALS as group:
         raise fail(sentences(group)) from None
     except* asyncpg.InsufficientPrivilegeError as group:
         sentence = f"this login of the database lacks a right ({sentences(group)}): {WAY_TO_RIGHTS}"
@@ -279,8 +316,8 @@ def fail(sentence: str) -> typer.Exit:
     return typer.Exit(1)
 
 
-def set_up_logs(settings: Settings) -> None:
-    """Pretty on a terminal, JSON elsewhere."""
+def set_up_logs(settings: Settings, **who: int) -> None:
+    """Pretty on a terminal, JSON elsewhere; `who` is told with every line."""
     pretty = settings.log_format == "pretty" or (
         settings.log_format == "auto" and sys.stderr.isatty()
     )
@@ -288,6 +325,7 @@ def set_up_logs(settings: Settings) -> None:
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
     structlog.configure(
         processors=[
+            lambda _logger, _method, said: {**said, **who},
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

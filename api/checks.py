@@ -6,7 +6,6 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -17,12 +16,13 @@ from api.database import VERSION, open_engine, open_sessions, reaching, schema_v
 from api.feed_state import read_feed_states
 from api.pages import web_folder
 from api.tls import Certificate, CertificateRefused
-from realtime.errors import GatecastError
+from realtime.amqp import AmqpFault
+from realtime.broker_advice import address_of
+from realtime.broker_topology import trial
+from realtime.errors import BrokerRefused, GatecastError
 from realtime.settings import Settings
 
 ANSWERS_WITHIN = 5.0
-AMQP_HEADER = b"AMQP\x00\x00\x09\x01"
-METHOD_FRAME = b"\x01"
 CLOCK_OFF = 2.0
 LOG_STILL = 150.0
 UNSEQUENCED_LONG = 5.0
@@ -137,18 +137,28 @@ async def feeds(engine: AsyncEngine) -> list[Finding]:
 
 
 async def broker(url: str) -> Finding:
-    """Whether something at the broker's address answers as AMQP 0-9-1; not who may log in."""
+    """Whether it answers, lets this user in, and what kinds of process the user may run."""
     if not url:
         return Finding("broker", "ok", "none: nodes read the log itself")
-    parts = urlsplit(url)
-    secure = parts.scheme == "amqps"
-    host, number = parts.hostname or "127.0.0.1", parts.port or (5671 if secure else 5672)
-    context = ssl.create_default_context() if secure else None
-    answer = await ask(host, number, AMQP_HEADER, 1, context)
-    if answer == METHOD_FRAME:
-        return Finding("broker", "ok", f"answers at {host}:{number}")
-    sentence = f"no AMQP at {host}:{number}: start RabbitMQ, or put GATECAST_AMQP_URL right"
-    return Finding("broker", "fail", sentence)
+    try:
+        version, trials = await trial(url)
+    except BrokerRefused as error:
+        return Finding("broker", "fail", str(error))
+    except AmqpFault as fault:
+        at, sentence = address_of(url), str(fault)
+        if at.place not in sentence:
+            way = "start RabbitMQ, or put GATECAST_AMQP_URL right"
+            sentence = f"no AMQP at {at.place} ({sentence}): {way}"
+        return Finding("broker", "fail", sentence)
+    able = [kind for kind, found in trials.items() if found is None]
+    told = [found.sentence for found in trials.values() if found is not None]
+    # One user for each kind of process is as it should be; a queue of another form never is.
+    wrong = told if not able else [each for each in told if "lacks the right" not in each]
+    if wrong:
+        return Finding("broker", "fail", wrong[0])
+    at = address_of(url)
+    sentence = f"RabbitMQ {version} at {at.place}, user {at.user!r} may be {', '.join(able)}"
+    return Finding("broker", "ok", sentence)
 
 
 def firebase(path: str) -> Finding:

@@ -3,23 +3,23 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import asyncpg
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.routing import BaseRoute
 
 from api.app import node_application, rest_application
-from api.cli_feeds import DSN_FILE, URL_FILE
-from api.database import create_schema, open_engine, open_sessions, reaching
-from api.embedded import EmbeddedPostgres
+from api.cli_feeds import URL_FILE
+from api.database import create_schema, open_sessions
 from api.endpoint import Api
+from api.held import announced, database_of, engine_of, pool_of
 from api.ingest import Ingest
 from api.links import Links, data_folder, local_url
 from api.pages import served_build
-from api.postgres_binaries import EmbeddedPostgresError
 from api.readings import engine_readings, ingest_readings, upkeep_readings
 from api.replay import Plan, Replay, ReplayEnd
 from api.replay_progress import ReplayProgress
@@ -28,13 +28,13 @@ from api.reweighing import Reweighing
 from api.serving import Process
 from api.uncertainty import Uncertainty
 from api.upkeep import Upkeep
+from api.workers import Briefing, Tether, Workers
 from realtime.account_watch import AccountWatch
-from realtime.app import Readiness, node_routes, operations_routes
-from realtime.bus_log import LogBus
+from realtime.app import Check, Readiness, answering, node_routes, operations_routes
+from realtime.bus_log import IDLE, LogBus
 from realtime.bus_rabbitmq import RabbitBus
 from realtime.change_log import ChangeLog
 from realtime.client import Shared
-from realtime.database import open_pool
 from realtime.database_readings import (
     DELIVERIES,
     LOG,
@@ -47,6 +47,7 @@ from realtime.loop_lag import LoopLag
 from realtime.metrics import Readings
 from realtime.node import Node
 from realtime.notifier import Notifier
+from realtime.peers import AskedWhole, Line
 from realtime.readings import (
     bus_readings,
     node_readings,
@@ -65,10 +66,12 @@ from realtime.tokens import Tokens
 from realtime.transport_websocket import Sockets
 from realtime.worker import Part
 
+POLL_WITH_BELL = 0.25  # a worker is told when the log has grown
 
-def bus_of(settings: Settings, log: ChangeLog) -> LogBus | RabbitBus:
-    """RabbitMQ where there is one, else the change log itself."""
-    return RabbitBus(settings.amqp_url, log) if settings.amqp_url else LogBus(log)
+
+def bus_of(settings: Settings, log: ChangeLog, poll: float = IDLE) -> LogBus | RabbitBus:
+    """RabbitMQ where there is one, else the change log itself, asked each `poll` s when idle."""
+    return RabbitBus(settings.amqp_url, log) if settings.amqp_url else LogBus(log, poll)
 
 
 def relay_of(
@@ -78,6 +81,17 @@ def relay_of(
     if isinstance(bus, RabbitBus):
         return Relay(pool, log, bus)
     return Relay(pool, log, None, bus.wake)
+
+
+def concerns_of(bus: LogBus | RabbitBus) -> dict[str, Check]:
+    """What a node serves on without."""
+    return {"log": partial(out_of_reach, bus), "broker": lambda: bus.broker_away}
+
+
+def out_of_reach(bus: LogBus | RabbitBus) -> str | None:
+    """Clients see the last state meanwhile."""
+    since = bus.down_since
+    return None if since is None else f"out of reach since {since.isoformat(timespec='seconds')}"
 
 
 @contextlib.asynccontextmanager
@@ -110,45 +124,7 @@ def sockets_of(settings: Settings, node: Node, receipts: Receipts) -> Sockets:
     return Sockets(Shared(node.hub, tokens, receipts.settle, settings, loop.time, node.load_leg))
 
 
-@contextlib.asynccontextmanager
-async def pool_of(dsn: str, size: int = 8) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
-    """A pool for as long as the process lives."""
-    with reaching(dsn):
-        pool = await open_pool(dsn, size=size)
-    try:
-        yield pool
-    finally:
-        pool.terminate()
-
-
-@contextlib.asynccontextmanager
-async def engine_of(dsn: str) -> AsyncIterator[AsyncEngine]:
-    """An engine for as long as the process lives."""
-    engine = open_engine(dsn)
-    try:
-        yield engine
-    finally:
-        await engine.dispose()
-
-
 # Processes ---------------------------------------------------------------------------------------
-
-
-@contextlib.asynccontextmanager
-async def database_of(
-    settings: Settings,
-) -> AsyncIterator[tuple[str, list[tuple[str, Part]], Callable[[], None]]]:
-    """Address of the database, who watches over the embedded one, and what does away with it."""
-    if settings.database_url:
-        yield settings.database_url, [], lambda: None
-        return
-    postgres = EmbeddedPostgres(data_folder(settings) / "postgres")
-    await postgres.start()
-    try:
-        with announced(data_folder(settings) / DSN_FILE, postgres.dsn):
-            yield postgres.dsn, [("postgres", PostgresGuard(postgres))], postgres.discard
-    finally:
-        await postgres.stop()
 
 
 def upkeep_of(
@@ -191,27 +167,16 @@ def public_of(settings: Settings, operations: list[BaseRoute]) -> list[BaseRoute
     return [] if settings.operations_port else operations
 
 
-@contextlib.contextmanager
-def announced(file: Path, address: str) -> Iterator[None]:
-    """Commands that run beside this process find an address in its data folder."""
-    file.unlink(missing_ok=True)
-    file.touch(mode=0o600)
-    file.write_text(address, "utf-8")
-    try:
-        yield
-    finally:
-        file.unlink(missing_ok=True)
+async def serve_all(settings: Settings, plan: Plan | None, bound: Sequence[socket.socket]) -> bool:
+    """Everything, on the embedded PostgreSQL unless a database is named.
 
-
-async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket) -> bool:
-    """Everything in one process, on the embedded PostgreSQL unless a database is named.
-
+    In one process; or, given several sockets, with a worker for each that takes clients and REST.
     True: the replay came to its end and wants to start over, on a database of its own again.
     """
     again = plan is not None and not plan.once and not settings.database_url
     end: ReplayEnd | None = None
     async with contextlib.AsyncExitStack() as stack:
-        dsn, parts, discard = await stack.enter_async_context(database_of(settings))
+        dsn, parts, discard = await stack.enter_async_context(database_of(settings, len(bound)))
         await create_schema(dsn)
         pool = await stack.enter_async_context(pool_of(dsn, 12))
         engine = await stack.enter_async_context(engine_of(dsn))
@@ -220,10 +185,10 @@ async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket)
         sender = await stack.enter_async_context(sender_of(settings, readings))
         log = ChangeLog(pool)
         bus = bus_of(settings, log)
-        relay, node = relay_of(pool, log, bus), Node(pool, bus, settings, served_build())
-        notifier = Notifier(pool, bus, sender, settings)
+        relay, notifier = relay_of(pool, log, bus), Notifier(pool, bus, sender, settings)
         ingest = ingest_of(engine, readings, relay.wake)
-        parts += [("loop lag", lag), ("relay", relay), ("node", node), ("notifier", notifier)]
+        readings.add([*relay_readings(relay), *notifier_readings(notifier), *bus_readings(bus)])
+        parts += [("loop lag", lag), ("relay", relay), ("notifier", notifier)]
         parts.append(("upkeep", upkeep_of(pool, engine, settings, readings, relay.wake)))
         if plan is not None:
             replay = Replay(pool, ingest, plan, again=again)
@@ -232,22 +197,78 @@ async def serve_all(settings: Settings, plan: Plan | None, bound: socket.socket)
             if again or plan.once:
                 end = ReplayEnd(replay, lambda: process.stopping.set(), settings.replay_linger)
                 parts.append(("replay end", end))
-        receipts = Receipts(pool)
-        sockets = sockets_of(settings, node, receipts)
-        readiness = Readiness({"node": node.not_ready})
-        parts.append(("accounts", AccountWatch(pool, sockets)))
-        readings.add([*node_readings(node, sockets), *bus_readings(bus)])
-        readings.add([*relay_readings(relay), *notifier_readings(notifier)])
-        operations = operations_routes(readiness, readings)
-        api = Api(open_sessions(engine), Tokens(settings.secret), settings, ingest, receipts.settle)
-        routes = [*node_routes(sockets), *public_of(settings, operations)]
-        app = rest_application(api, routes, readings)
-        process = Process(settings, readiness, parts, app, sockets, operations)
+        if len(bound) > 1:
+            parts.append(("bus", bus))
+            settings_of_workers = msgspec.structs.replace(settings, database_url=dsn)
+            process = first_process(settings_of_workers, parts, bound, relay, readings)
+        else:
+            process = front(settings, parts, pool, engine, bus, ingest, readings)
         with announced(data_folder(settings) / URL_FILE, local_url(settings)):
-            await process.run(bound)
+            await process.run(None if process.workers is not None else bound[0])
         if again := again and end is not None and end.reached:
             discard()
     return again
+
+
+def front(
+    settings: Settings,
+    parts: list[tuple[str, Part]],
+    pool: "asyncpg.Pool[asyncpg.Record]",
+    engine: AsyncEngine,
+    bus: LogBus | RabbitBus,
+    ingest: Ingest,
+    readings: Readings,
+    line: Line | None = None,
+) -> Process:
+    """A node and REST on one port; `line`: other processes share it, and the first operates it."""
+    node, receipts = Node(pool, bus, settings, served_build()), Receipts(pool)
+    sockets = sockets_of(settings, node, receipts)
+    parts += [("node", node), ("accounts", AccountWatch(pool, sockets))]
+    readiness = Readiness({"node": node.not_ready}, concerns=concerns_of(bus))
+    readings.add(node_readings(node, sockets))
+    whole = None
+    if line is not None:
+        line.answering, whole = answering(readiness, readings), AskedWhole(line)
+    tokens = Tokens(settings.secret)
+    api = Api(open_sessions(engine), tokens, settings, ingest, receipts.settle)
+    operations = operations_routes(readiness, readings, whole)
+    routes = [*node_routes(sockets), *public_of(settings, operations)]
+    app = rest_application(api, routes, readings)
+    return Process(settings, readiness, parts, app, sockets, () if line else operations)
+
+
+def first_process(
+    settings: Settings,
+    parts: list[tuple[str, Part]],
+    bound: Sequence[socket.socket],
+    relay: Relay,
+    readings: Readings,
+) -> Process:
+    """Keeps the workers, and does what has to be done once."""
+    readiness = Readiness({})
+    workers = Workers(settings, bound, readiness, readings)
+    workers.committed = relay.wake
+    relay.wakes.append(workers.ring)
+    parts.append(("workers", workers))
+    operations = operations_routes(readiness, readings, workers)
+    return Process(settings, readiness, parts, operations=operations, workers=workers)
+
+
+async def serve_worker(briefing: Briefing) -> None:
+    """A node and REST, on the port and at the end of the line that it was given."""
+    settings = briefing.settings
+    bound = socket.socket(fileno=briefing.listener)
+    async with pool_of(settings.database_url) as pool, engine_of(settings.database_url) as engine:
+        bus = bus_of(settings, ChangeLog(pool), POLL_WITH_BELL)
+        lag = LoopLag()
+        readings = readings_of("worker", lag, pool)
+        readings.add([*bus_readings(bus), *engine_readings(engine)])
+        woken = bus.wake if isinstance(bus, LogBus) else lambda: None
+        line = Line(socket.socket(fileno=briefing.line), woken)
+        parts: list[tuple[str, Part]] = [("loop lag", lag), ("line", Tether(line))]
+        ingest = ingest_of(engine, readings, line.ring)
+        process = front(settings, parts, pool, engine, bus, ingest, readings, line)
+        await process.run(bound)
 
 
 async def serve_api(settings: Settings, bound: socket.socket) -> None:
@@ -276,7 +297,8 @@ async def serve_realtime(settings: Settings, bound: socket.socket) -> None:
         bus = bus_of(settings, ChangeLog(pool))
         node = Node(pool, bus, settings, served_build())
         sockets = sockets_of(settings, node, Receipts(pool))
-        lag, readiness = LoopLag(), Readiness({"node": node.not_ready})
+        lag = LoopLag()
+        readiness = Readiness({"node": node.not_ready}, concerns=concerns_of(bus))
         readings = readings_of("realtime", lag, pool, LOG)
         readings.add([*node_readings(node, sockets), *bus_readings(bus)])
         operations = operations_routes(readiness, readings)
@@ -339,14 +361,3 @@ async def run_replay(settings: Settings, plan: Plan) -> None:
         operations = operations_routes(readiness, readings)
         process = Process(settings, readiness, parts, operations=operations)
         await process.run()
-
-
-class PostgresGuard:
-    """The process may not outlive its database server."""
-
-    def __init__(self, postgres: EmbeddedPostgres) -> None:
-        self.postgres = postgres
-
-    async def run(self) -> None:
-        code = await self.postgres.wait()
-        raise EmbeddedPostgresError(f"the embedded PostgreSQL ended with code {code}")

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import shutil
 import signal
@@ -15,6 +14,7 @@ from urllib.parse import quote
 
 import asyncpg
 
+from api.child import ended, ending_with_us
 from api.postgres_binaries import (
     ENVIRONMENT,
     WAY_OUT,
@@ -44,7 +44,6 @@ SHARED_MEMORY_WITHIN = 5.0
 POLL = 0.02
 STOP_STAGES = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 6.0), (signal.SIGKILL, 5.0))
 LOG_LIMIT = 8 << 20
-PR_SET_PDEATHSIG = 1
 
 INITDB_OPTIONS = (
     *("--username", NAME, "--auth", "trust", "--encoding", "UTF8", "--no-instructions"),
@@ -117,7 +116,7 @@ class EmbeddedPostgres:
                 break
             process.send_signal(signum)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(_ended(process), within)
+                await asyncio.wait_for(ended(process), within)
         if self._socket_dir is not None:
             shutil.rmtree(self._socket_dir, ignore_errors=True)
             self._socket_dir = None
@@ -135,7 +134,7 @@ class EmbeddedPostgres:
         """Return the exit code once the postmaster has ended, for whatever reason."""
         if self._process is None:
             raise RuntimeError("the embedded server is not started")
-        return await _ended(self._process)
+        return await ended(self._process)
 
     async def _start(self) -> None:
         user = _server_user()
@@ -165,7 +164,7 @@ class EmbeddedPostgres:
         start_of_log = _size(self._log)
         process = self._spawn(binaries.folder / "initdb", arguments, unfinished, user)
         try:
-            exit_code = await _ended(process)
+            exit_code = await ended(process)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -222,13 +221,6 @@ class EmbeddedPostgres:
     def _spawn(
         self, program: Path, arguments: list[str], folder: Path, user: ServerUser | None
     ) -> subprocess.Popen[bytes]:
-        prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
-
-        def end_with_parent() -> None:
-            prctl(PR_SET_PDEATHSIG, signal.SIGINT)
-            if os.getppid() != parent:
-                os._exit(1)
-
         with self._log.open("ab") as log:
             return subprocess.Popen(
                 [program, *arguments],
@@ -238,7 +230,7 @@ class EmbeddedPostgres:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=end_with_parent,
+                preexec_fn=ending_with_us(signal.SIGINT),
                 user=user.uid if user else None,
                 group=user.gid if user else None,
                 extra_groups=[] if user else None,
@@ -337,20 +329,6 @@ def _works_in(pid: str, folder: Path) -> bool:
         return os.path.samefile(f"/proc/{pid}/cwd", folder)
     except OSError:
         return False
-
-
-async def _ended(process: subprocess.Popen[bytes]) -> int:
-    loop = asyncio.get_running_loop()
-    if process.poll() is None:
-        ended = asyncio.Event()
-        pidfd = os.pidfd_open(process.pid)
-        loop.add_reader(pidfd, ended.set)
-        try:
-            await ended.wait()
-        finally:
-            loop.remove_reader(pidfd)
-            os.close(pidfd)
-    return process.wait()
 
 
 def _size(log: Path) -> int:

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from api.tls import Certificate
+from api.workers import Workers
 from realtime.app import Readiness
 from realtime.errors import SHUTDOWN
 from realtime.settings import Settings
@@ -37,13 +38,18 @@ class Server(uvicorn.Server):
             listener.close()
 
 
-def listen(settings: Settings, setting: str = "port") -> socket.socket:
-    """The bound socket of this port; what it accepts inherits the bounded send buffer."""
+def listen(settings: Settings, setting: str = "port", *, shared: bool = False) -> socket.socket:
+    """The bound socket of this port; what it accepts inherits the bounded send buffer.
+
+    `shared`: others that are bound so get their part of the connections, drawn by the kernel.
+    """
     port = getattr(settings, setting)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    if shared:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         bound.bind((settings.host, port))
     except OSError as error:
@@ -55,6 +61,15 @@ def listen(settings: Settings, setting: str = "port") -> socket.socket:
         ) from None
     bound.listen(2048)
     return bound
+
+
+def listen_for(settings: Settings, workers: int) -> list[socket.socket]:
+    """A socket for each of them on the one port, which nobody else may have."""
+    alone = listen(settings)
+    if workers == 1:
+        return [alone]
+    alone.close()  # it was free; those that share it would also share it with a stranger
+    return [listen(settings, shared=True) for _ in range(workers)]
 
 
 def server_of(app: Starlette, certificate: Certificate | None = None) -> Server:
@@ -89,15 +104,21 @@ class Process:
         app: Starlette | None = None,
         sockets: Sockets | None = None,
         operations: Sequence[BaseRoute] = (),
+        workers: Workers | None = None,
     ) -> None:
         """`operations` are served on a port of their own, if the settings name one."""
         self.settings = settings
         self.readiness = readiness
         self.parts = parts
-        self.certificate = Certificate.of(settings) if app is not None else None
+        self.certificate = None
+        if app is not None or workers is not None:
+            self.certificate = Certificate.of(settings)
         self.server = server_of(app, self.certificate) if app is not None else None
-        self.operations = server_of(Starlette(routes=operations))
+        self.operations = None
+        if operations and settings.operations_port:
+            self.operations = server_of(Starlette(routes=operations))
         self.sockets = sockets
+        self.workers = workers
         self.stopping = asyncio.Event()
 
     async def run(self, bound: socket.socket | None = None) -> None:
@@ -106,14 +127,14 @@ class Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
         if self.certificate is not None:
-            loop.add_signal_handler(signal.SIGHUP, self.certificate.renew)
+            loop.add_signal_handler(signal.SIGHUP, self._renew)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(part.run(), name=name) for name, part in self.parts]
             if self.sockets is not None:
                 keep_alive = self.sockets.keep_alive()
                 tasks.append(group.create_task(keep_alive, name="keepalive"))
             operations = None
-            if self.settings.operations_port:
+            if self.operations is not None:
                 inside = listen(self.settings, "operations_port")
                 operations = group.create_task(self.operations.serve([inside]), name="operations")
             serving = None
@@ -129,6 +150,12 @@ class Process:
                 task.cancel()
         structlog.get_logger().info("stopped")
 
+    def _renew(self) -> None:
+        if self.certificate is not None:
+            self.certificate.renew()
+        if self.workers is not None:
+            self.workers.send(signal.SIGHUP)
+
     def _signalled(self) -> None:
         if self.stopping.is_set():
             os._exit(SECOND_SIGNAL)
@@ -138,6 +165,8 @@ class Process:
     async def _drain(self) -> None:
         """Not ready, then no new connections, then clients leave one after the other."""
         self.readiness.draining = True
+        if self.workers is not None:
+            await self.workers.stop()
         if self.server is None:
             return
         await asyncio.sleep(self.settings.drain_delay)

@@ -29,6 +29,7 @@ missing_packages() {
         echo rabbitmq-server
     command -v chromium >/dev/null || echo chromium
     command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || echo nginx
+    command -v prometheus >/dev/null || echo prometheus
 }
 
 # Debian starts a server on every interface as soon as it is installed, unless this file forbids it.

@@ -1,28 +1,26 @@
 """RabbitMQ for asyncio: the only file that imports pika.
 
 A `Link` is one connection with one channel. It is never mended: after its first fault it has
-ended, and `KeptLink` opens another one and has it prepared anew.
+ended, and `broker_link` opens another one and has it prepared anew.
 """
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-import structlog
 from pika import BasicProperties, URLParameters, exceptions, spec
 from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.channel import Channel
 from pika.frame import Method
 
-from realtime.backoff import Backoff
+from realtime.broker_advice import LEAST_VERSION, NO_AMQP
+from realtime.errors import BrokerRefused
 
 HEARTBEAT = 10
 ANSWER_WITHIN = 5.0
 BLOCKED_FOR = 30.0
 CLOSE_WITHIN = 1.0
-RECONNECT_LEAST = 0.5
-STEADY_AFTER = 10.0
 NACKED = "the broker refused it"
 TCP_OPTIONS = {"TCP_USER_TIMEOUT": 10_000, "TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
 
@@ -50,6 +48,7 @@ class Link:
         self._readable: asyncio.Future[None] = loop.create_future()
         self._unconfirmed: dict[int, Confirm] = {}
         self._published = 0
+        self._doing = ""
         self._channel: Channel | None = None
         self._connection = AsyncioConnection(
             parameters,
@@ -60,24 +59,30 @@ class Link:
         )
 
     @classmethod
-    async def open(cls, parameters: URLParameters) -> "Link":
+    async def open(cls, url: str, name: str) -> "Link":
         """Connection and channel are open; AmqpFault when they cannot be had."""
-        link = cls(parameters)
+        link = cls(parameters_of(url, name))
         try:
             await link._answer(link._opened, ANSWER_WITHIN)
+            link._check_version()
             connection = link._connection
             connection.add_on_connection_blocked_callback(lambda *_: link._on_blocked())
             connection.add_on_connection_unblocked_callback(lambda *_: link._on_unblocked())
             channel = await link._ask(
                 lambda callback: connection.channel(on_open_callback=callback)
             )
-            channel.add_on_close_callback(lambda _, error: link.end(reason_of(error)))
+            channel.add_on_close_callback(lambda _, error: link._on_channel_closed(error))
             channel.add_on_cancel_callback(lambda _: link.end("the broker cancelled the consumer"))
             link._channel = channel
         except BaseException:
             await link.close()
             raise
         return link
+
+    @property
+    def version(self) -> str:
+        """Of the broker."""
+        return str((self._connection.server_properties or {}).get("version", ""))
 
     @property
     def state(self) -> State:
@@ -116,14 +121,14 @@ class Link:
 
     async def declare_exchange(self, name: str, kind: str) -> None:
         """A durable exchange."""
-        channel = self._usable()
+        channel = self._usable(f"declare {name}")
         await self._ask(
             lambda callback: channel.exchange_declare(name, kind, durable=True, callback=callback)
         )
 
     async def declare_queue(self, name: str, arguments: Mapping[str, object]) -> str:
         """A durable queue, or one of ours alone, named by the broker, when `name` is empty."""
-        channel = self._usable()
+        channel = self._usable(f"declare {name}")
         answer: Method[spec.Queue.DeclareOk] = await self._ask(
             lambda callback: channel.queue_declare(
                 name,
@@ -137,7 +142,7 @@ class Link:
 
     async def bind(self, queue: str, exchange: str, routing_key: str) -> None:
         """From now on the queue gets what the exchange gets with this key."""
-        channel = self._usable()
+        channel = self._usable(f"bind {queue}")
         await self._ask(
             lambda callback: channel.queue_bind(queue, exchange, routing_key, callback=callback)
         )
@@ -146,7 +151,7 @@ class Link:
 
     async def consume(self, queue: str, prefetch: int, deliver: Deliver) -> None:
         """At most `prefetch` deliveries are out at a time; the rest waits for `acknowledge`."""
-        channel = self._usable()
+        channel = self._usable(f"consume {queue}")
 
         def on_delivery(
             _: Channel, method: spec.Basic.Deliver, properties: BasicProperties, body: bytes
@@ -170,6 +175,15 @@ class Link:
         except exceptions.AMQPError as error:
             self.end(reason_of(error))
 
+    def reject(self, tag: int) -> None:
+        """This delivery alone, never to come again: its queue gives it to the dead letters."""
+        if self.ended.done() or self._channel is None:
+            return
+        try:
+            self._channel.basic_reject(tag, requeue=False)
+        except exceptions.AMQPError as error:
+            self.end(reason_of(error))
+
     # Publishing
 
     async def select_confirms(self) -> None:
@@ -183,7 +197,7 @@ class Link:
         self, exchange: str, routing_key: str, body: bytes, properties: Mapping[str, Any]
     ) -> Confirm:
         """Hand over without waiting; the caller bounds how many are unconfirmed."""
-        channel = self._usable()
+        channel = self._usable(f"publish {exchange}")
         if self.blocked:
             raise AmqpFault("the broker has blocked the connection")
         try:
@@ -210,8 +224,12 @@ class Link:
             if confirm is not None:
                 settle(confirm, answer)
 
+    def _on_channel_closed(self, error: BaseException | str) -> None:
+        self.end(reason_of(error) + (f" to {self._doing}" if self._doing else ""))
+
     def _on_gone(self, _: object, error: BaseException | str) -> None:
-        self.end(reason_of(error))
+        foreign = isinstance(error, exceptions.IncompatibleProtocolError)
+        self.end((NO_AMQP if foreign else "") + reason_of(error))
         settle(self._gone, None)
 
     def _on_blocked(self) -> None:
@@ -230,7 +248,14 @@ class Link:
 
     # Questions
 
-    def _usable(self) -> Channel:
+    def _check_version(self) -> None:
+        numbers = re.match(r"(\d+)\.(\d+)", self.version)
+        product = (self._connection.server_properties or {}).get("product")
+        if product == "RabbitMQ" and numbers and (int(numbers[1]), int(numbers[2])) < LEAST_VERSION:
+            raise AmqpFault(f"RabbitMQ {self.version} is too old")
+
+    def _usable(self, purpose: str = "") -> Channel:
+        self._doing = purpose
         if self.ended.done() or self._channel is None:
             raise AmqpFault(self.ended.result() if self.ended.done() else "no channel")
         return self._channel
@@ -252,72 +277,19 @@ class Link:
         raise AmqpFault(self.ended.result() if self.ended.done() else "the broker gives no answer")
 
 
-class KeptLink:
-    """A link that is opened when first needed, and again, prepared anew, whenever it has ended."""
-
-    def __init__(self, url: str, name: str, prepare: Callable[[Link], Awaitable[None]]) -> None:
-        self.name = name
-        self.away: str | None = "not opened yet"
-        self.needed = asyncio.Event()
-        self.up = asyncio.Event()
-        self._prepare = prepare
-        self._link: Link | None = None
-        self._parameters = URLParameters(url)
-        self._parameters.heartbeat = HEARTBEAT
-        # Link.open gives up first, and says why in one plain sentence.
-        self._parameters.stack_timeout = self._parameters.socket_timeout = 2 * ANSWER_WITHIN
-        self._parameters.blocked_connection_timeout = BLOCKED_FOR
-        self._parameters.tcp_options = dict(TCP_OPTIONS)
-        self._parameters.client_properties = {"connection_name": f"gatecast {name}"}
-
-    @property
-    def state(self) -> State:
-        """Of the present link."""
-        return "down" if self._link is None else self._link.state
-
-    @property
-    def link(self) -> Link | None:
-        """The present link, when it is fit for use."""
-        return self._link if self.state == "up" else None
-
-    async def run(self) -> None:
-        """Until cancelled; an outage is one line in the log and one when it is over."""
-        await self.needed.wait()
-        # Each failed attempt is an error to pika.
-        logging.getLogger("pika").setLevel(logging.CRITICAL)
-        loop = asyncio.get_running_loop()
-        backoff = Backoff(base=0.5, cap=10.0 - RECONNECT_LEAST)
-        while True:
-            started_at = loop.time()
-            reason = await self._keep_one()
-            if self.away is None or self.away == "not opened yet":
-                structlog.get_logger().warning("broker away", link=self.name, reason=reason)
-            self.away = reason
-            if loop.time() - started_at > STEADY_AFTER:
-                backoff.reset()
-            await asyncio.sleep(RECONNECT_LEAST + backoff.next())
-
-    async def _keep_one(self) -> str:
-        """Why a link ended or could not be had."""
-        link: Link | None = None
-        try:
-            link = await Link.open(self._parameters)
-            await self._prepare(link)
-            self._link = link
-            self.away = None
-            structlog.get_logger().info("broker linked", link=self.name)
-            self.up.set()
-            reason = await asyncio.shield(link.ended)
-            self.up.clear()
-            await link.wait_unblocked()
-            return reason
-        except AmqpFault as fault:
-            return str(fault)
-        finally:
-            self.up.clear()
-            self._link = None
-            if link is not None:
-                await link.close()
+def parameters_of(url: str, name: str) -> URLParameters:
+    """Of a connection that the broker shows under this name; raises BrokerRefused."""
+    try:
+        parameters = URLParameters(url)
+    except (ValueError, OSError) as error:  # OSError: a file that its ssl_options name
+        raise BrokerRefused(f"GATECAST_AMQP_URL cannot be used: {error}") from None
+    parameters.heartbeat = HEARTBEAT
+    # Link.open gives up first, and says why in one plain sentence.
+    parameters.stack_timeout = parameters.socket_timeout = 2 * ANSWER_WITHIN
+    parameters.blocked_connection_timeout = BLOCKED_FOR
+    parameters.tcp_options = dict(TCP_OPTIONS)
+    parameters.client_properties = {"connection_name": f"gatecast {name}"}
+    return parameters
 
 
 def settle(future: "asyncio.Future[Any]", answer: Any) -> None:

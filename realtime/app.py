@@ -1,6 +1,6 @@
 """The Starlette routes of a node, and what any process tells its operator."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from realtime.client import BUILD
 from realtime.metrics import Readings, exposition
+from realtime.peers import Answering, Condition, Whole
 from realtime.transport_sse import sse_routes
 from realtime.transport_websocket import Sockets
 
@@ -17,39 +18,72 @@ Check = Callable[[], str | None]
 
 
 class Readiness(Struct):
-    """Named checks of a process; `draining` wins over all of them."""
+    """Named checks of a process; `draining` wins over all of them.
+
+    What `concerns` find is told as well, but clients are better off here than without a node.
+    """
 
     checks: dict[str, Check]
     draining: bool = False
+    concerns: dict[str, Check] = {}
 
     def faults(self) -> dict[str, str]:
         """Reasons by part; empty when ready."""
         if self.draining:
             return {"process": "draining"}
-        found = {name: check() for name, check in self.checks.items()}
-        return {name: reason for name, reason in found.items() if reason is not None}
+        return reasons(self.checks)
+
+    def condition(self) -> Condition:
+        """What to tell who asks."""
+        return Condition(self.faults(), reasons(self.concerns))
 
 
-def operations_routes(readiness: Readiness, readings: Readings) -> list[BaseRoute]:
-    """/healthz, /readyz and /metrics."""
+def reasons(checks: Mapping[str, Check]) -> dict[str, str]:
+    """Of those that find something."""
+    found = {name: check() for name, check in checks.items()}
+    return {name: reason for name, reason in found.items() if reason is not None}
+
+
+def operations_routes(
+    readiness: Readiness, readings: Readings, whole: Whole | None = None
+) -> list[BaseRoute]:
+    """/healthz, /readyz and /metrics; `whole`: of all processes that share the port."""
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok", "build": BUILD})
 
     async def readyz(_: Request) -> Response:
-        faults = readiness.faults()
-        body = {"ready": not faults, "faults": faults}
-        return JSONResponse(body, 503 if faults else 200, {"Cache-Control": "no-store"})
+        found = readiness.condition() if whole is None else await whole.condition()
+        body = {"ready": not found.faults, "faults": found.faults, "degraded": found.degraded}
+        return JSONResponse(body, 503 if found.faults else 200, {"Cache-Control": "no-store"})
 
     async def metrics(_: Request) -> Response:
-        await readings.refresh()
-        return PlainTextResponse(exposition(readings), media_type="text/plain; version=0.0.4")
+        if whole is not None:
+            found = await whole.metrics()
+        else:
+            await readings.refresh()
+            found = exposition(readings)
+        if found is None:
+            return PlainTextResponse("the first process gives no answer\n", 503)
+        return PlainTextResponse(found, media_type="text/plain; version=0.0.4")
 
     return [
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route("/metrics", metrics),
     ]
+
+
+def answering(readiness: Readiness, readings: Readings) -> Answering:
+    """How a worker is, told to the process that started it."""
+
+    async def answer(of: str) -> object:
+        if of == "condition":
+            return readiness.condition()
+        await readings.refresh()
+        return exposition(readings).decode()
+
+    return answer
 
 
 def node_routes(sockets: Sockets) -> list[BaseRoute]:

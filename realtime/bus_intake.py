@@ -5,16 +5,16 @@ Rule A3 lives here: accept seq == last + 1, drop what is not above last, read th
 
 import asyncio
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
 import structlog
-from msgspec import Struct
 
 from realtime.backoff import Backoff
 from realtime.bus import Position
+from realtime.bus_parcels import REASONS, Arrival, Stranger
 from realtime.change_log import ChangeLog
 from realtime.database import DATABASE_AWAY
 from realtime.flight import Change
@@ -24,20 +24,27 @@ BEHIND_FOR = 1.0
 SILENT_AFTER, POLL = 2.0, 0.25
 ACK_COUNT, ACK_AFTER = 100, 0.05
 
-Arrival = tuple[str, Change | Position]
-"""The epoch it was published in, and a change or a tick (where the log ended then)."""
 
+class Counts:
+    """What this process has met on the bus; `filled` are rows taken from the log, `strangers`
+    deliveries that no relay has published, by reason."""
 
-class Counts(Struct):
-    """What the followers of this process have met; `filled` are rows taken from the log.
+    def __init__(self) -> None:
+        self.gaps = self.duplicates = self.filled = 0
+        self.strangers: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
 
-    `unreadable` deliveries are no change that any version has written.
-    """
-
-    gaps: int = 0
-    duplicates: int = 0
-    filled: int = 0
-    unreadable: int = 0
+    def count_stranger(self, where: str, stranger: Stranger) -> None:
+        """One more; the log tells of the first, the tenth, the hundredth …"""
+        self.strangers[stranger.reason] += 1
+        so_many = self.strangers[stranger.reason]
+        if so_many == 10 ** (len(str(so_many)) - 1):
+            structlog.get_logger().error(
+                "not from a relay",
+                at=where,
+                reason=stranger.reason,
+                what=str(stranger),
+                all=so_many,
+            )
 
 
 class Inbox:
@@ -90,10 +97,10 @@ class Intake:
         self._settle()
 
     def deliver(self, tag: int, arrival: Arrival | None) -> None:
-        """From the link; None: nothing that a follower needs."""
-        self.heard_at = asyncio.get_running_loop().time()
+        """From the link; None: nothing that a follower needs, nor a sign that a relay publishes."""
         self._delivered = tag
         if arrival is not None:
+            self.heard_at = asyncio.get_running_loop().time()
             for inbox in self._inboxes:
                 inbox.arrivals.append((tag, arrival))
                 inbox.grew.set()
@@ -185,6 +192,7 @@ class Follower:
     def _sort(self) -> None:
         for epoch, content in self.intake.take(self.inbox):
             if epoch != self.after.epoch:
+                self._doubt("epoch", f"{epoch} is not the epoch of the log here")
                 self.inbox.incomplete = True  # reading the log tells which of us is out of date
             elif isinstance(content, Position):
                 self._compare(content.seq)
@@ -237,7 +245,7 @@ class Follower:
         try:
             batch = await self.log.read(self.after, limit)
             if not batch and self._ahead:
-                await self.log.check(Position(self.after.epoch, min(self._ahead)))
+                await self._disbelieve()
         except DATABASE_AWAY as error:
             self.reach.lost(error)
             self.inbox.incomplete = True
@@ -251,6 +259,16 @@ class Follower:
         if len(batch) == limit and self.after.seq + 1 not in self._ahead:
             self.inbox.incomplete = True
         return batch
+
+    async def _disbelieve(self) -> None:
+        """What arrived from beyond the end of the log was never in it: nobody can hold it."""
+        end = await self.log.check(self.after)
+        for seq in [seq for seq in self._ahead if seq > end.seq]:
+            del self._ahead[seq]
+            self._doubt("seq", f"{seq} is beyond the end of the log, {end.seq}")
+
+    def _doubt(self, reason: str, sentence: str) -> None:
+        self.counts.count_stranger("a node's queue", Stranger(reason, sentence))
 
     async def _wait(self) -> None:
         """For an arrival or the next reason to read the log."""

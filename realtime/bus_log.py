@@ -16,12 +16,15 @@ BATCH = 500
 
 
 class LogBus:
-    """Any number of followers, in any number of processes."""
+    """Any number of followers, in any number of processes; `idle`: between polls, when nothing
+    has been found for a while and nobody wakes them."""
 
     carrier = "log"
+    broker_away: str | None = None  # there is none to be away
 
-    def __init__(self, log: ChangeLog) -> None:
+    def __init__(self, log: ChangeLog, idle: float = IDLE) -> None:
         self.log = log
+        self.idle = idle
         self._reach = LogReach()
         self._woken: set[asyncio.Event] = set()
 
@@ -65,7 +68,10 @@ class LogBus:
                     after = Position(after.epoch, changes[-1].seq)
                     yield changes
                 else:
-                    await wait(grew, AWAKE if loop.time() - found_at < IDLE_AFTER else IDLE)
+                    await wait(
+                        grew,
+                        min(AWAKE, self.idle) if loop.time() - found_at < IDLE_AFTER else self.idle,
+                    )
         finally:
             self._woken.discard(grew)
 

@@ -1,49 +1,40 @@
 """The bus with a broker: RabbitMQ carries changes, the change log fills whatever it lost.
 
-What travels is CloudEvents 1.0 in AMQP binary mode; the epoch is part of `cloudEvents:source`.
+What no relay of ours can have published is rejected to `notify.dead`, or dropped by a node.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
+from functools import partial
 
-import msgspec
-import structlog
 from msgspec import Struct
 
-from realtime.amqp import NACKED, AmqpFault, Confirm, KeptLink, Link, State
+from realtime.amqp import NACKED, AmqpFault, Confirm, Link, State
+from realtime.broker_link import KeptLink
+from realtime.broker_topology import (
+    CHANGES,
+    NODE_BACKLOG,
+    WORK,
+    prepare_following,
+    prepare_publishing,
+    prepare_work,
+)
 from realtime.bus import Position
-from realtime.bus_intake import Arrival, Counts, Follower, Intake, LogReach
+from realtime.bus_intake import Counts, Follower, Intake, LogReach
+from realtime.bus_parcels import Parcel, Stranger, pack_change, pack_tick, unpack
 from realtime.change_log import ChangeLog
 from realtime.errors import Unconfirmed
-from realtime.flight import Change, FlightLeg
-from realtime.notice_change import significance
+from realtime.flight import Change
 from realtime.notice_kinds import KINDS
 
-CHANGES, DEAD_LETTERS = "gc.changes", "gc.dlx"
-WORK, DEAD_WORK = "notify.work", "notify.dead"
-WORK_QUEUE = {
-    "x-queue-type": "quorum",
-    "x-delivery-limit": 20,
-    "x-dead-letter-exchange": DEAD_LETTERS,
-    "x-dead-letter-strategy": "at-least-once",
-    "x-overflow": "reject-publish",
-}
 WORK_PREFETCH = 20
 UNCONFIRMED = 500
 CONFIRM_WITHIN = 5.0
 LINK_WITHIN = 1.0  # the relay holds a row lock while it publishes
-LEG, CLOCK, TICK = "io.gatecast.leg.changed.v1", "io.gatecast.clock.v1", "io.gatecast.tick.v1"
-SOURCE = "/gatecast/"
-PERSISTENT, TRANSIENT = 2, 1
 WORST_FIRST: tuple[State, ...] = ("blocked", "down", "up")
-
-
-# What travels ------------------------------------------------------------------------------------
 
 
 class Confirms(Struct):
@@ -53,80 +44,6 @@ class Confirms(Struct):
     nacked: int = 0
     slow: int = 0
     lost: int = 0
-
-
-class Tick(Struct):
-    """Where the log ends."""
-
-    epoch: str
-    last_seq: int
-
-
-STATE = msgspec.json.Decoder(FlightLeg)
-CHANGED = msgspec.json.Decoder(dict[str, list[object]])
-CHANGE = msgspec.json.Decoder(Change)
-TICKED = msgspec.json.Decoder(Tick)
-Parcel = tuple[str, bytes, Mapping[str, Any]]
-"""Routing key, body and properties."""
-
-
-def pack_change(epoch: str, change: Change, notable: Sequence[str]) -> Parcel:
-    """A row of the log as it travels."""
-    body = {name: getattr(change, name) for name in ("seq", "kind", "at", "wall_at", "state")}
-    if change.kind == "clock":
-        key, headers = "clk", headers_of(CLOCK, epoch, str(change.seq), change.wall_at)
-    else:
-        leg = STATE.decode(change.state)
-        found = significance(CHANGED.decode(change.changed), leg, change.at)
-        kind = next((kind for kind in found.kinds if kind in notable), "-") if found else "-"
-        key = f"chg.{leg.dep_airport}.{leg.arr_airport}.{kind}"
-        headers = headers_of(LEG, epoch, str(change.seq), change.wall_at)
-        headers["cloudEvents:subject"] = leg.key
-        for name in ("leg_id", "version", "feed", "changed"):
-            body[name] = getattr(change, name)
-    return key, msgspec.json.encode(body), properties_of(headers, PERSISTENT)
-
-
-def pack_tick(end: Position) -> Parcel:
-    """The end of the log as it travels."""
-    headers = headers_of(TICK, end.epoch, f"tick-{time.time_ns()}", datetime.now(UTC))
-    body = msgspec.json.encode(Tick(end.epoch, end.seq))
-    return "tick", body, properties_of(headers, TRANSIENT)
-
-
-def unpack(headers: Mapping[str, object], body: bytes) -> Arrival | None:
-    """What has arrived; None for what a later version may send."""
-    kind = headers.get("cloudEvents:type")
-    if kind == TICK:
-        tick = TICKED.decode(body)
-        return tick.epoch, Position(tick.epoch, tick.last_seq)
-    if kind in (LEG, CLOCK):
-        return str(headers.get("cloudEvents:source")).removeprefix(SOURCE), CHANGE.decode(body)
-    return None
-
-
-def headers_of(kind: str, epoch: str, ident: str, at: datetime) -> dict[str, str]:
-    """The context attributes of CloudEvents."""
-    return {
-        "cloudEvents:specversion": "1.0",
-        "cloudEvents:type": kind,
-        "cloudEvents:source": f"{SOURCE}{epoch}",
-        "cloudEvents:id": ident,
-        "cloudEvents:time": at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-    }
-
-
-def properties_of(headers: Mapping[str, str], delivery_mode: int) -> Mapping[str, Any]:
-    """The AMQP properties."""
-    return {
-        "content_type": "application/json",
-        "message_id": headers["cloudEvents:id"],
-        "delivery_mode": delivery_mode,
-        "headers": dict(headers),
-    }
-
-
-# The bus -----------------------------------------------------------------------------------------
 
 
 class RabbitBus:
@@ -142,7 +59,7 @@ class RabbitBus:
         *,
         notable: Sequence[str] = KINDS,
         node_prefetch: int = 500,
-        node_backlog: int = 20_000,
+        node_backlog: int = NODE_BACKLOG,
         confirm_within: float = CONFIRM_WITHIN,
     ) -> None:
         self.log = log
@@ -165,6 +82,11 @@ class RabbitBus:
         """The worst of the links that are needed."""
         states = set(self.links.values())
         return next((state for state in WORST_FIRST if state in states), "down")
+
+    @property
+    def broker_away(self) -> str | None:
+        """In a word, and for anybody; why, is in the log and in `gatecast check`."""
+        return None if self.link == "up" else self.link
 
     @property
     def links(self) -> Mapping[str, State]:
@@ -284,44 +206,35 @@ class RabbitBus:
     # Topology, declared again on each connection
 
     async def _prepare_publishing(self, link: Link) -> None:
-        await link.declare_exchange(CHANGES, "topic")
-        await self._declare_work(link)
-        for kind in self.notable:
-            await link.bind(WORK, CHANGES, f"chg.*.*.{kind}")
-        await link.select_confirms()
+        await prepare_publishing(link, self.notable)
 
     async def _prepare_following(self, link: Link) -> None:
-        await link.declare_exchange(CHANGES, "topic")
-        limits = {"x-max-length": self._node_backlog, "x-overflow": "drop-head"}
-        queue = await link.declare_queue("", {"x-queue-type": "classic", **limits})
-        for routing_key in ("chg.#", "clk", "tick"):
-            await link.bind(queue, CHANGES, routing_key)
+        queue = await prepare_following(link, self._node_backlog)
         self._intake.begin(link.acknowledge)
         await link.consume(queue, self._node_prefetch, self._on_delivery)
         self._intake.distrust()
 
     async def _prepare_waking(self, link: Link) -> None:
-        await self._declare_work(link)
+        await prepare_work(link)
         self._work_tag = self._work_seen = self._work_acknowledged = 0
-        await link.consume(WORK, WORK_PREFETCH, self._on_work)
-
-    async def _declare_work(self, link: Link) -> None:
-        await link.declare_exchange(DEAD_LETTERS, "fanout")
-        await link.declare_queue(DEAD_WORK, {"x-queue-type": "quorum"})
-        await link.bind(DEAD_WORK, DEAD_LETTERS, "")
-        await link.declare_queue(WORK, WORK_QUEUE)
+        await link.consume(WORK, WORK_PREFETCH, partial(self._on_work, link))
 
     # Deliveries
 
     def _on_delivery(self, tag: int, headers: Mapping[str, object], body: bytes) -> None:
+        arrival = None
         try:
             arrival = unpack(headers, body)
-        except msgspec.MsgspecError as error:
-            self.counts.unreadable += 1
-            structlog.get_logger().error("unreadable delivery", error=str(error))
-            arrival = None
+        except Stranger as stranger:
+            self.counts.count_stranger("a node's queue", stranger)
         self._intake.deliver(tag, arrival)
 
-    def _on_work(self, tag: int, _headers: Mapping[str, object], _body: bytes) -> None:
+    def _on_work(self, link: Link, tag: int, headers: Mapping[str, object], body: bytes) -> None:
+        try:
+            unpack(headers, body)
+        except Stranger as stranger:
+            self.counts.count_stranger(WORK, stranger)
+            link.reject(tag)
+            return
         self._work_tag = tag
         self._work.set()

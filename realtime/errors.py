@@ -4,7 +4,8 @@ GatecastError
 ├── Refused          a command is answered with an error code
 ├── Disconnected     the connection is closed with a code
 ├── PositionLost     a log position means nothing any more: drop state and load afresh
-└── Unconfirmed      the broker did not take a change
+├── Unconfirmed      the broker did not take a change
+└── BrokerRefused    the broker cannot be used, and waiting does not mend that
 """
 
 from msgspec import Struct
@@ -79,3 +80,7 @@ class PositionLost(GatecastError):
 
 class Unconfirmed(GatecastError):
     """The broker refused, lost or did not answer a published change in time."""
+
+
+class BrokerRefused(GatecastError):
+    """The broker cannot be used as it is; the text is one sentence for a person."""

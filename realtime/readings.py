@@ -79,9 +79,10 @@ def node_readings(node: Node, sockets: Sockets) -> list[Reading]:
 
 def connections(sockets: Sockets) -> Mapping[str, float]:
     """By transport."""
-    return Counter({"websocket": 0, "sse": 0}) + Counter(
-        session.transport for session in sockets.clients
-    )
+    found: dict[str, float] = {"websocket": 0, "sse": 0}
+    for session in sockets.clients:
+        found[session.transport] += 1
+    return found
 
 
 def behind(sockets: Sockets) -> int:
@@ -125,7 +126,10 @@ def broker_readings(bus: RabbitBus) -> list[Reading]:
         ),
         Reading("bus_filled_total", "Rows read from the log instead.", lambda: counts.filled),
         Reading(
-            "bus_unreadable_total", "Deliveries that nobody can read.", lambda: counts.unreadable
+            "bus_strangers_total",
+            "Deliveries that no relay has published, by reason.",
+            lambda: counts.strangers,
+            ("reason",),
         ),
         Reading("confirms_pending", "Published and not yet confirmed.", lambda: bus.unconfirmed),
         Reading(

@@ -23,7 +23,7 @@ READER = "bus"
 
 
 class Relay:
-    """`publisher` None: followers tail the log themselves and are only woken."""
+    """`publisher` None: followers tail the log themselves and are only woken, by `wakes`."""
 
     WORK = ("sequence", "publish", "tick")
 
@@ -32,12 +32,12 @@ class Relay:
         pool: "asyncpg.Pool[asyncpg.Record]",
         log: ChangeLog,
         publisher: Publisher | None = None,
-        wake_followers: Callable[[], None] = lambda: None,
+        *wakes: Callable[[], None],
     ) -> None:
         self.pool = pool
         self.log = log
         self.publisher = publisher
-        self.wake_followers = wake_followers
+        self.wakes = list(wakes)
         self.sequenced = 0
         self.published = 0
         self.turns: Counter[tuple[str, str]] = Counter()  # what, and whether ours or another's
@@ -86,7 +86,8 @@ class Relay:
                     self.sequenced += taken
                     found_at = loop.time()
                     self._log_grew.set()
-                    self.wake_followers()
+                    for wake in self.wakes:
+                        wake()
                     continue
             self.away.pop("sequence", None)
             await wait(self._outbox, AWAKE if loop.time() - found_at < IDLE_AFTER else IDLE)

@@ -10,6 +10,7 @@ from realtime.bus_log import LogBus
 from realtime.bus_rabbitmq import RabbitBus
 from realtime.change_log import ChangeLog
 from tests.support.bus import Bus, running
+from tests.support.certificate import issue
 from tests.support.fcm import FcmDouble
 from tests.support.gatecast import Gatecast
 from tests.support.legs import add_legs
@@ -21,9 +22,10 @@ Pool = asyncpg.Pool
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def rabbit() -> AsyncIterator[RabbitNode]:
-    """One RabbitMQ node; a test that harms it mends it."""
-    async with RabbitNode() as node:
+async def rabbit(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RabbitNode]:
+    """One RabbitMQ node, with a TLS port as well; a test that harms it mends it."""
+    files = issue(tmp_path_factory.mktemp("broker"), "localhost", "127.0.0.1")
+    async with RabbitNode(tls=files) as node:
         yield node
 
 

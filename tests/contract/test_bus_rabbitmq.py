@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -13,15 +14,17 @@ from realtime.change_log import ChangeLog
 from realtime.errors import Unconfirmed
 from realtime.relay import Relay
 from tests.support.bus import (
-    Bus,
     Reader,
     absent,
     carry,
+    drained,
     linked,
     live,
     read,
     running,
     sequence,
+    until_published,
+    waited,
     write,
 )
 from tests.support.legs import set_gate
@@ -73,7 +76,8 @@ async def test_more_changes_than_are_held_wait_for_a_gap_in_an_absent_database(
     start = await log.position()
     async with Reader(rabbit_bus, start) as reader:
         before = await live(rabbit_bus, log, reader)
-        end = await write(log, 1 + AHEAD // len(legs) + 10)
+        async with ticking(rabbit_bus, before):
+            end = await write(log, 1 + AHEAD // len(legs) + 10)
         changes = await read(log, before.seq)
         async with absent(dsn):
             await rabbit_bus.publish(end.epoch, changes[1:])
@@ -190,7 +194,8 @@ async def test_an_overflowing_queue_is_filled_from_the_log(
         before = await live(bus, log, reader)
         filled = bus.counts.filled
         reader.gate.clear()
-        end = await write(log, 30)
+        async with ticking(bus, before):
+            end = await write(log, 30)
         await bus.publish(end.epoch, await read(log, before.seq))
         await bus.tick(end)
         reader.gate.set()
@@ -281,20 +286,21 @@ DELETE_QUEUE = """{ok, Q} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue,
 rabbit_amqqueue:delete(Q, false, false, <<"test">>)."""
 
 
-async def waited(bus: Bus, within: float) -> float:
-    """For how long wait_work did."""
-    clock = asyncio.get_running_loop().time
-    began_at = clock()
-    await bus.wait_work(within)
-    return clock() - began_at
+@asynccontextmanager
+async def ticking(bus: RabbitBus, position: Position) -> AsyncIterator[None]:
+    """The broker is heard, so that silence makes nobody read the log."""
 
+    async def tick() -> None:
+        while True:
+            await bus.tick(position)
+            await asyncio.sleep(0.5)
 
-async def drained(bus: RabbitBus) -> None:
-    """What earlier tests have left in the queue is gone."""
-    await bus.wait_work(0)
-    await linked(bus)
-    while await waited(bus, 0.5) < 0.5:
-        pass
+    ticks = asyncio.create_task(tick(), name="ticks")
+    try:
+        yield
+    finally:
+        ticks.cancel()
+        await asyncio.gather(ticks, return_exceptions=True)
 
 
 async def relay_connection(rabbit: RabbitNode) -> str:
@@ -302,16 +308,3 @@ async def relay_connection(rabbit: RabbitNode) -> str:
     table = await rabbit.ctl("list_connections", "name", "client_properties")
     (line,) = [line for line in table.splitlines() if "gatecast relay" in line]
     return line.split("\t")[0]
-
-
-async def until_published(bus: RabbitBus, log: ChangeLog, after: int) -> None:
-    """A relay's patience."""
-
-    async def published() -> bool:
-        try:
-            await carry(bus, log, after)
-        except Unconfirmed:
-            return False
-        return True
-
-    await until(published, within=30, what="the broker takes changes again", every=0.2)

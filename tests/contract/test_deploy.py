@@ -36,8 +36,8 @@ def compose(*arguments: str, env_file: Path = ENV) -> subprocess.CompletedProces
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
-    """The services as Compose understands them, the demo included."""
-    found = compose("--profile", "demo", "config", "--format", "json")
+    """The services as Compose understands them, those of all profiles."""
+    found = compose("--profile", "demo", "--profile", "observe", "config", "--format", "json")
     assert found.returncode == 0, found.stderr
     described: dict[str, Any] = json.loads(found.stdout)["services"]
     return described
@@ -46,6 +46,7 @@ def services() -> dict[str, Any]:
 def test_every_part_is_there(services: dict[str, Any]) -> None:
     assert set(services) == {
         "postgres", "rabbitmq", "init", "api", "realtime", "relay", "notifier", "nginx", "replay",
+        "prometheus", "grafana",
     }  # fmt: skip
     assert services["realtime"]["deploy"]["replicas"] == 2
 
@@ -58,7 +59,10 @@ def test_every_service_is_confined(services: dict[str, Any]) -> None:
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert service["restart"], name
         assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}, name
-    assert [name for name, service in services.items() if service.get("ports")] == ["nginx"]
+    assert {name for name, service in services.items() if service.get("ports")} == {
+        "nginx", "grafana",
+    }  # fmt: skip
+    assert services["grafana"]["ports"][0]["host_ip"] == "127.0.0.1"
 
 
 def test_what_serves_is_watched(services: dict[str, Any]) -> None:

@@ -79,7 +79,8 @@ async def test_a_database_that_is_not_there_fails(shell: Operator) -> None:
 async def test_a_broker_that_speaks_amqp_is_ok_and_another_server_is_not() -> None:
     async with RabbitNode() as node:
         found = await broker(node.url)
-        assert (found.level, found.text[:10]) == ("ok", "answers at")
+        assert (found.level, found.text[:12]) == ("ok", "RabbitMQ 3.1")
+        assert found.text.endswith("user 'guest' may be realtime, relay, notifier")
     stranger = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     async with stranger:
         number = stranger.sockets[0].getsockname()[1]

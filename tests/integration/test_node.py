@@ -14,6 +14,7 @@ import pytest
 import websockets
 
 from realtime.change_log import ChangeLog
+from tests.support.bus import absent
 from tests.support.client import RawClient
 from tests.support.legs import add_feed, add_legs, key_of, set_gate
 from tests.support.node import RunningNode, running_node
@@ -384,6 +385,36 @@ async def test_sigterm_moves_clients_away_with_3001(pool: "Pool[asyncpg.Record]"
         node.process.stopping.set()
         codes = await asyncio.gather(*(client.closed() for client in clients))
         assert set(codes) == {(3001, "shutdown")}
+
+
+async def test_without_its_database_a_node_serves_the_last_state_and_says_so(
+    pool: "Pool[asyncpg.Record]", dsn: str
+) -> None:
+    await add_legs(pool, 3)
+
+    async def degraded() -> dict[str, str]:
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            answer = await http.get(f"{served.http}/readyz")
+        assert (answer.status_code, answer.json()["ready"]) == (200, True)
+        found: dict[str, str] = answer.json()["degraded"]
+        return found
+
+    async with running_node(pool) as served, RawClient(served.url) as early:
+        await early.connect()
+        held = await early.subscribe(BOARD)
+        assert await degraded() == {}
+        async with absent(dsn):
+            found = await until(degraded, within=10, what="it is said")
+            assert found["log"].startswith("out of reach since ")
+            async with RawClient(served.url) as late:
+                await late.connect()
+                assert (await late.subscribe(BOARD))["state"] == held["state"]
+            assert await early.command("ping")
+
+        async def mended() -> bool:
+            return await degraded() == {}
+
+        await until(mended, within=20, what="it is over")
 
 
 async def test_a_corrected_key_ends_the_old_channel_and_renames_the_row(

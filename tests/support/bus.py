@@ -17,7 +17,7 @@ from realtime.bus import Position
 from realtime.bus_log import LogBus
 from realtime.bus_rabbitmq import RabbitBus
 from realtime.change_log import ChangeLog
-from realtime.errors import PositionLost
+from realtime.errors import PositionLost, Unconfirmed
 from realtime.flight import Change
 from realtime.relay import Relay
 from tests.support.legs import set_gate
@@ -140,6 +140,35 @@ async def live(bus: Bus, log: ChangeLog, reader: Reader) -> Position:
     end = await log.position()
     await reader.has(end.seq, 5)
     return end
+
+
+async def waited(bus: Bus, within: float) -> float:
+    """For how long wait_work did."""
+    clock = asyncio.get_running_loop().time
+    began_at = clock()
+    await bus.wait_work(within)
+    return clock() - began_at
+
+
+async def drained(bus: RabbitBus) -> None:
+    """What earlier tests have left in the queue is gone."""
+    await bus.wait_work(0)
+    await linked(bus)
+    while await waited(bus, 0.5) < 0.5:
+        pass
+
+
+async def until_published(bus: RabbitBus, log: ChangeLog, after: int) -> None:
+    """A relay's patience."""
+
+    async def published() -> bool:
+        try:
+            await carry(bus, log, after)
+        except Unconfirmed:
+            return False
+        return True
+
+    await until(published, within=30, what="the broker takes changes again", every=0.2)
 
 
 OTHERS = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"

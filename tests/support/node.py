@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 from starlette.applications import Starlette
 
+from api.composition import concerns_of
 from api.problems import exception_handlers
 from api.serving import Process, listen
 from api.upkeep import Upkeep
@@ -66,7 +67,7 @@ async def running_node(
     tokens, settle = Tokens(settings.secret), Receipts(pool).settle
     shared = Shared(node.hub, tokens, settle, settings, clock, node.load_leg)
     sockets = Sockets(shared)
-    readiness = Readiness({"node": node.not_ready})
+    readiness = Readiness({"node": node.not_ready}, concerns=concerns_of(bus))
     readings = Readings()
     readings.add(node_readings(node, sockets))
     operations = operations_routes(readiness, readings)

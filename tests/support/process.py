@@ -1,5 +1,6 @@
 """Programs under test, each in a process of its own."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -176,3 +177,16 @@ def _temporary_file() -> Path:
     descriptor, name = tempfile.mkstemp(prefix="child-", suffix=".log")
     os.close(descriptor)
     return Path(name)
+
+
+def children_of(pid: int) -> dict[int, str]:
+    """The command lines of the processes that a process has started and that still are there."""
+    found: dict[int, str] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[1]) == pid:
+                    line = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+                    found[int(folder.name)] = line.decode(errors="replace")
+    return found

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from deploy.rabbitmq import HOST, RabbitSetup, epmd_command, rabbitmq_scripts
+from tests.support.certificate import CertificateFiles
 from tests.support.ports import free_port
 from tests.support.process import Child
 from tests.support.wait import until
@@ -44,6 +45,16 @@ class Epmd:
             shutil.rmtree(self.home, ignore_errors=True)
 
 
+def tls_listener(port: int, files: CertificateFiles) -> Sequence[str]:
+    """Configuration of one more listener."""
+    return (
+        f"listeners.ssl.1 = {HOST}:{port}",
+        f"ssl_options.certfile = {files.chain}",
+        f"ssl_options.keyfile = {files.key}",
+        f"ssl_options.cacertfile = {files.ca}",
+    )
+
+
 class RabbitNode:
     """One RabbitMQ node with its folder; `peer` puts it within reach of that node's cluster."""
 
@@ -53,14 +64,18 @@ class RabbitNode:
         peer: "RabbitNode | None" = None,
         plugins: Sequence[str] = (),
         configuration: Sequence[str] = (),
+        tls: CertificateFiles | None = None,
     ) -> None:
+        self.tls = tls
+        self.tls_port = free_port()
         self._epmd: Epmd = peer._epmd if peer else Epmd()
         self.port = free_port()
         self.name = f"gatecast{self.port}@localhost"
         self._setup = RabbitSetup(
             self._epmd.home, self.name, self.port, free_port(), self._epmd.port
         )
-        self._setup.prepare((*LIMITS, *configuration), plugins)
+        secure = () if tls is None else tls_listener(self.tls_port, tls)
+        self._setup.prepare((*LIMITS, *secure, *configuration), plugins)
         self._scripts = rabbitmq_scripts()
         self._child = Child(
             [self._scripts / "rabbitmq-server"],
@@ -73,6 +88,10 @@ class RabbitNode:
     def url(self) -> str:
         """The AMQP address."""
         return f"amqp://guest:guest@{HOST}:{self.port}/%2F"
+
+    def url_of(self, user: str, vhost: str = "%2F", *, port: int = 0, scheme: str = "amqp") -> str:
+        """The address for `user:password`; `port` 0 is the usual one."""
+        return f"{scheme}://{user}@{HOST}:{port or self.port}/{vhost}"
 
     @property
     def pid(self) -> int:

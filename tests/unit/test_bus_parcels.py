@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from realtime.bus import Position
-from realtime.bus_rabbitmq import pack_change, pack_tick, unpack
+from realtime.bus_parcels import Stranger, pack_change, pack_tick, unpack
 from realtime.flight import Change
 from realtime.notice_kinds import KINDS
+from tests.support.strangers import STRANGERS, Foreign
 
 VECTORS = json.loads(
     (Path(__file__).parent.parent / "vectors" / "bus.json").read_text(encoding="utf-8")
@@ -95,7 +96,14 @@ def test_what_a_later_version_may_send_is_not_for_us() -> None:
     headers = dict(VECTORS["change"]["headers"])
     headers["cloudEvents:type"] = "io.gatecast.leg.changed.v2"
     assert unpack(headers, b"\xff") is None
-    assert unpack({}, b"{}") is None
+
+
+@pytest.mark.parametrize("stranger", STRANGERS, ids=lambda each: each.name)
+def test_what_no_relay_has_published_is_a_stranger_for_a_reason(stranger: Foreign) -> None:
+    with pytest.raises(Stranger) as raised:
+        unpack(stranger.headers(EPOCH), stranger.content(EPOCH))
+    assert raised.value.reason == stranger.reason
+    assert len(str(raised.value)) < 300
 
 
 @pytest.mark.parametrize(

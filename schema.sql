@@ -515,7 +515,8 @@ CREATE FUNCTION adopt_database() RETURNS boolean LANGUAGE plpgsql
 DECLARE
   r relay_state;
   here bigint := (SELECT system_identifier FROM pg_control_system());
-  line integer := (SELECT timeline_id FROM pg_control_checkpoint());
+  -- Not that of pg_control_checkpoint(): after a promotion it tells the old one until a checkpoint.
+  line integer := ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::integer;
   taken integer;
 BEGIN
   SELECT * INTO r FROM relay_state FOR UPDATE;

@@ -31,7 +31,7 @@ from api.upkeep import Upkeep
 from api.workers import Briefing, Tether, Workers
 from realtime.account_watch import AccountWatch
 from realtime.app import Check, Readiness, answering, node_routes, operations_routes
-from realtime.bus_log import IDLE, LogBus
+from realtime.bus_log import LogBus
 from realtime.bus_rabbitmq import RabbitBus
 from realtime.change_log import ChangeLog
 from realtime.client import Shared
@@ -69,9 +69,11 @@ from realtime.worker import Part
 POLL_WITH_BELL = 0.25  # a worker is told when the log has grown
 
 
-def bus_of(settings: Settings, log: ChangeLog, poll: float = IDLE) -> LogBus | RabbitBus:
-    """RabbitMQ where there is one, else the change log itself, asked each `poll` s when idle."""
-    return RabbitBus(settings.amqp_url, log) if settings.amqp_url else LogBus(log, poll)
+def bus_of(settings: Settings, log: ChangeLog, *, belled: bool = False) -> LogBus | RabbitBus:
+    """RabbitMQ where there is one, else the change log itself; `belled`: it says when it grows."""
+    if settings.amqp_url:
+        return RabbitBus(settings.amqp_url, log)
+    return LogBus(log, awake=POLL_WITH_BELL, idle=POLL_WITH_BELL) if belled else LogBus(log)
 
 
 def relay_of(
@@ -121,7 +123,10 @@ def sockets_of(settings: Settings, node: Node, receipts: Receipts) -> Sockets:
     """The clients of a node."""
     loop = asyncio.get_running_loop()
     tokens = Tokens(settings.secret)
-    return Sockets(Shared(node.hub, tokens, receipts.settle, settings, loop.time, node.load_leg))
+    shared = Shared(
+        node.hub, tokens, receipts.settle, settings, loop.time, node.load_leg, node.wall
+    )
+    return Sockets(shared)
 
 
 # Processes ---------------------------------------------------------------------------------------
@@ -259,7 +264,7 @@ async def serve_worker(briefing: Briefing) -> None:
     settings = briefing.settings
     bound = socket.socket(fileno=briefing.listener)
     async with pool_of(settings.database_url) as pool, engine_of(settings.database_url) as engine:
-        bus = bus_of(settings, ChangeLog(pool), POLL_WITH_BELL)
+        bus = bus_of(settings, ChangeLog(pool), belled=True)
         lag = LoopLag()
         readings = readings_of("worker", lag, pool)
         readings.add([*bus_readings(bus), *engine_readings(engine)])

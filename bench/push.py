@@ -84,7 +84,7 @@ async def run(dsn: str, notifiers: int, pushes: int, delay: float) -> PushRun:
         pool = await open_pool(dsn, size=4)
         stack.push_async_callback(pool.close)
         await make_due(pool, pushes)
-        fcm = await stack.enter_async_context(FcmDouble(delay=delay))
+        fcm = await stack.enter_async_context(FcmDouble(delay=delay, cheap=True))
         parts = await stack.enter_async_context(notifying(dsn, fcm, notifiers))
         say(f"{notifiers} notifiers, {pushes} pushes")
         await until(lambda: ended(pool), within=60, what="the first have ended", every=0.05)

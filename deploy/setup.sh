@@ -30,6 +30,7 @@ missing_packages() {
     command -v chromium >/dev/null || echo chromium
     command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || echo nginx
     command -v prometheus >/dev/null || echo prometheus
+    compgen -G "/usr/lib/*/faketime/libfaketime.so.1" >/dev/null || echo faketime
 }
 
 # Debian starts a server on every interface as soon as it is installed, unless this file forbids it.

@@ -16,14 +16,18 @@ BATCH = 500
 
 
 class LogBus:
-    """Any number of followers, in any number of processes; `idle`: between polls, when nothing
-    has been found for a while and nobody wakes them."""
+    """Any number of followers, in any number of processes.
+
+    They are woken, and poll besides: each `awake` s for a while after something was found, then
+    each `idle` s.
+    """
 
     carrier = "log"
     broker_away: str | None = None  # there is none to be away
 
-    def __init__(self, log: ChangeLog, idle: float = IDLE) -> None:
+    def __init__(self, log: ChangeLog, *, awake: float = AWAKE, idle: float = IDLE) -> None:
         self.log = log
+        self.awake = awake
         self.idle = idle
         self._reach = LogReach()
         self._woken: set[asyncio.Event] = set()
@@ -68,10 +72,8 @@ class LogBus:
                     after = Position(after.epoch, changes[-1].seq)
                     yield changes
                 else:
-                    await wait(
-                        grew,
-                        min(AWAKE, self.idle) if loop.time() - found_at < IDLE_AFTER else self.idle,
-                    )
+                    still_awake = loop.time() - found_at < IDLE_AFTER
+                    await wait(grew, self.awake if still_awake else self.idle)
         finally:
             self._woken.discard(grew)
 

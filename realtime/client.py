@@ -3,13 +3,13 @@
 import random
 import secrets
 from collections.abc import Callable
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Protocol
 
 from msgspec import Struct, field
 
 from realtime.channels import Channel, parse_channel
+from realtime.clock import WallClock
 from realtime.errors import (
     BAD_COMMAND,
     BAD_REQUEST,
@@ -71,6 +71,7 @@ class Shared(Struct, frozen=True):
     settings: Settings
     monotonic: Callable[[], float]
     load_leg: LoadLeg
+    wall: WallClock = field(default_factory=WallClock)
     traffic: Traffic = field(default_factory=Traffic)
 
 
@@ -206,7 +207,7 @@ class Client:
 
     def _verify(self, token: str) -> tuple[str, dict[str, Any]]:
         """The account of a valid token, and what the client has to know of its end."""
-        wall = datetime.now(UTC)
+        wall = self.shared.wall.now()
         claims = self.shared.tokens.verify(token, wall)
         left = max(0.0, (claims.expires_at - wall).total_seconds())
         self._expires = self.shared.monotonic() + left + TOKEN_LEEWAY

@@ -54,7 +54,8 @@ class Sink(Protocol):
         ...
 
     def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> None:
-        """Queue frames of one seq; a waiting frame of the same slot is replaced."""
+        """Queue frames of one seq; while the client is slow they replace what waits for the same
+        slot."""
         ...
 
     def forget(self, channel: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -14,7 +14,7 @@ from realtime.backoff import Backoff
 from realtime.bus import Bus, Position
 from realtime.change_log import change_of
 from realtime.client import BUILD
-from realtime.clock import Clock
+from realtime.clock import Clock, WallClock
 from realtime.database import DATABASE_AWAY, QUERIES, jsonb
 from realtime.errors import TOO_MANY_REQUESTS, PositionLost, Refused
 from realtime.hub import Hub
@@ -74,7 +74,8 @@ class Node:
         self.bus = bus
         self.settings = settings
         self.hub = Hub(self.status_of)
-        self.clock = Clock(datetime.now(UTC), datetime.now(UTC))
+        self.wall = WallClock()
+        self.clock = Clock(self.wall.now(), self.wall.now())
         self.feeds: Sequence[Feed] = ()
         self.replay: Replayed | None = None
         self.newest: datetime | None = None
@@ -123,7 +124,7 @@ class Node:
 
     def status_of(self, airport: str) -> Raw:
         """The body of `status:<IATA>` now."""
-        wall = datetime.now(UTC)
+        wall = self.wall.now()
         state = self.hub.state
         age = None if self.newest is None else round((wall - self.newest).total_seconds(), 1)
         feeds = [
@@ -221,7 +222,7 @@ class Node:
                     await self._read_feeds()
             except DATABASE_AWAY:
                 pass  # known feeds go on ageing, and _follow has said it
-            wall = datetime.now(UTC)
+            wall = self.wall.now()
             states = (
                 self.replay,
                 *((feed.code, feed.state(wall), feed.airports) for feed in self.feeds),
@@ -234,6 +235,7 @@ class Node:
     async def _read_clock(self) -> None:
         row = await self.pool.fetchrow(QUERIES["load_clock"])
         assert row is not None
+        self.wall.read(row["wall"])
         self.clock = Clock(row["board_at"], row["wall_at"], row["speed"])
         self.replay = None
         if row["day"] is not None:

@@ -1,7 +1,7 @@
 """The words of a notice, in the person's language. Pure."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -39,16 +39,24 @@ def text(
     facts = _facts(leg, follower, catalogue, now)
     facts |= {"flight": number, "carrier": carrier or catalogue.say("airline", {})}
     titles = [name for name in (f"{kind}.title", f"{kind}.title.short") if name in catalogue.texts]
-    wordings = [catalogue.say(name, facts) for name in titles]
+    wordings = (catalogue.say(name, facts) for name in titles)
     if demo:
-        wordings = [catalogue.say("demo", {"title": words}) for words in wordings]
-    title = next((words for words in wordings if len(words) <= TITLE), wordings[-1])
+        wordings = (catalogue.say("demo", {"title": words}) for words in wordings)
+    title = fitting(wordings, TITLE)
     if number != own:
         operator = {"flight": number, "carrier": clip(carrier, 18) or own}
         facts["flight"] = catalogue.say("shared", operator)
-    bodies = [catalogue.say(f"{kind}.body", each) for each in _shorter(facts)]
-    body = next((words for words in bodies if len(words) <= BODY), bodies[-1])
-    return clip(title, TITLE), clip(body, BODY)
+    bodies = (catalogue.say(f"{kind}.body", each) for each in _shorter(facts))
+    return title, fitting(bodies, BODY)
+
+
+def fitting(wordings: Iterable[str], limit: int) -> str:
+    """The first that fits, none after it being made; else the last, cut."""
+    words = ""
+    for words in wordings:
+        if len(words) <= limit:
+            return words
+    return clip(words, limit)
 
 
 def old_and_new(kind: str, leg: FlightLeg, follower: Follower) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What waits for one connection: frames in order, only the newest of each slot."""
+"""What waits for one connection: frames in order; for a slow one only the newest of each slot."""
 
 import asyncio
 from collections import Counter
@@ -43,8 +43,15 @@ class Session(Protocol):
         ...
 
 
+Place = tuple[str, str, int]
+"""A slot, and a number that is 0 where a newer frame may replace the one that waits."""
+
+
 class Outbox:
-    """The sink of one connection, emptied by its one writer."""
+    """The sink of one connection, emptied by its one writer.
+
+    A client is slow from when its writer has frames in hand that the socket does not take.
+    """
 
     def __init__(
         self,
@@ -55,8 +62,9 @@ class Outbox:
         self.encode = encode
         self.traffic = Traffic() if traffic is None else traffic
         self._join = join
-        self._waiting: dict[Slot | int, bytes] = {}
-        self._replies = 0
+        self._waiting: dict[Place, bytes] = {}
+        self._number = 0
+        self._in_hand = False
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
@@ -67,23 +75,26 @@ class Outbox:
         return len(self._waiting)
 
     def reply(self, frame: bytes) -> None:
-        self._replies += 1
-        self._waiting[self._replies] = frame
+        self._number += 1
+        self._waiting["", "", self._number] = frame
         if len(self._waiting) >= MAX_UNREAD_REPLIES:
             self._drained.clear()
         self._filled.set()
 
     def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> None:
-        for slot, frame in frames:
-            if self._waiting.pop(slot, None) is not None:
-                self.traffic.conflated += 1
-            self._waiting[slot] = frame
+        for (channel, key), frame in frames:
+            if self._in_hand:
+                place = channel, key, 0
+                self.traffic.conflated += self._waiting.pop(place, None) is not None
+            else:
+                self._number += 1
+                place = channel, key, self._number
+            self._waiting[place] = frame
         self._filled.set()
 
     def forget(self, channel: str) -> None:
-        gone = [slot for slot in self._waiting if isinstance(slot, tuple) and slot[0] == channel]
-        for slot in gone:
-            del self._waiting[slot]
+        for place in [place for place in self._waiting if place[0] == channel]:
+            del self._waiting[place]
 
     def invalidate(self, channel: str) -> None:
         self.forget(channel)
@@ -98,10 +109,12 @@ class Outbox:
 
     async def take(self) -> bytes:
         """Everything that waits, as one frame; empty when only the end is left."""
+        self._in_hand = False
         await self._filled.wait()
         self._filled.clear()
         frames = list(self._waiting.values())
         self._waiting.clear()
+        self._in_hand = True
         self._drained.set()
         body = self._join(frames)
         self.traffic.frames += len(frames)

@@ -47,8 +47,8 @@ FROM log_reader l, relay_state r WHERE l.name = $1 FOR UPDATE OF l SKIP LOCKED
 UPDATE log_reader SET epoch = $2::text::uuid, seq = $3 WHERE name = $1
 
 -- name: load_clock
--- The anchor of board time, and the replay that it belongs to.
-SELECT board_at, wall_at, speed, r.day, r.opens, r.ends, r.again, r.over_at IS NOT NULL AS over
+-- The anchor of board time, the replay that it belongs to, and wall time.
+SELECT board_at, wall_at, speed, wall_now() AS wall, r.day, r.opens, r.ends, r.again, r.over_at IS NOT NULL AS over
 FROM clock LEFT JOIN replay r ON speed IS NOT NULL
 
 -- name: load_legs

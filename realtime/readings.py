@@ -126,7 +126,7 @@ def broker_readings(bus: RabbitBus) -> list[Reading]:
         ),
         Reading("bus_filled_total", "Rows read from the log instead.", lambda: counts.filled),
         Reading(
-            "bus_strangers_total",
+            "bus_unreadable_total",
             "Deliveries that no relay has published, by reason.",
             lambda: counts.strangers,
             ("reason",),

@@ -10,7 +10,7 @@ import structlog
 
 WINDOW, LEAST, SHARE = 60.0, 200, 0.2
 WELL = 20  # answers in a window, with few enough dead ones, that close the breaker again
-MOST = 90  # at once: above about 100 streams on its one connection the SDK's client begins to fail
+MOST = 90  # at once: Google takes 100 streams on one connection
 FIRST = 10  # at once, before anything is known of the provider
 IN_A_ROW = 5  # faults without a success between them: the provider is out of order
 PAUSE_BASE, PAUSE_CAP = 1.0, 30.0  # of the pauses of a provider that names none

@@ -230,3 +230,33 @@ BEGIN ATOMIC
     RETURNING 1)
   SELECT count(*) FROM gone;
 END;
+
+-- Run by each relay at its start: in a restored or promoted database transaction ids of the outbox
+-- may mean nothing, so everything untaken is taken now and the outbox emptied.
+CREATE OR REPLACE FUNCTION adopt_database() RETURNS boolean LANGUAGE plpgsql
+  SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+  r relay_state;
+  here bigint := (SELECT system_identifier FROM pg_control_system());
+  -- Not that of pg_control_checkpoint(): after a promotion it tells the old one until a checkpoint.
+  line integer := ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::integer;
+  taken integer;
+BEGIN
+  SELECT * INTO r FROM relay_state FOR UPDATE;
+  IF r.system_identifier = here AND r.timeline_id = line THEN
+    RETURN false;
+  END IF;
+  LOCK TABLE change_outbox IN ACCESS EXCLUSIVE MODE;
+  INSERT INTO change_log (seq, kind, leg_id, version, feed, source_ts, at, wall_at, changed, state)
+    SELECT r.last_seq + row_number() OVER (ORDER BY id), kind, leg_id, version, feed, source_ts, at,
+      wall_at, changed, state
+    FROM change_outbox WHERE id > r.max_id OR NOT (pg_visible_in_snapshot(xid, r.snap)
+      OR (r.target_snap IS NOT NULL AND id <= r.last_id AND pg_visible_in_snapshot(xid, r.target_snap)));
+  GET DIAGNOSTICS taken = ROW_COUNT;
+  TRUNCATE change_outbox;
+  UPDATE relay_state SET epoch = gen_random_uuid(), last_seq = r.last_seq + taken,
+    snap = pg_current_snapshot(), target_snap = NULL, last_id = 0,
+    max_id = (SELECT last_value FROM change_outbox_id), system_identifier = here, timeline_id = line;
+  PERFORM append_clock(true);
+  RETURN true;
+END $$;

@@ -1,7 +1,7 @@
 """F8: nodes may be killed, drained or frozen at any time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
 import pytest
@@ -9,13 +9,17 @@ import pytest
 from realtime.change_log import ChangeLog
 from realtime.relay import Relay
 from tests.support.gatecast import Gatecast
-from tests.support.ledger import check_log, log_caught_up
 from tests.support.legs import add_legs, key_of
 from tests.support.load import Watcher, Writers, watching
+from tests.support.pace import allowed
+from tests.support.verdict import verdict
+from tests.support.wait import until
 
 Pool = asyncpg.Pool
 BOARD = "board:JFK:departures"
-WATCHERS, FROZEN = 6, 3.0
+WATCHERS = 6
+FROZEN, LONGEST = 3.0, 20.0
+MOVED_KILLED, MOVED_DRAINED = 10.0, 25.0
 
 
 @pytest.fixture
@@ -29,11 +33,11 @@ async def relay(pool: "Pool[asyncpg.Record]") -> AsyncIterator[None]:
 
 @pytest.mark.usefixtures("relay")
 async def test_clients_of_nodes_that_die_drain_and_freeze_end_with_the_exact_state(
-    pool: "Pool[asyncpg.Record]", dsn: str
+    pool: "Pool[asyncpg.Record]", dsn: str, times: int
 ) -> None:
-    """A4: of two nodes under load one is SIGKILLed, one SIGTERMed, one SIGSTOPped for 3 s. Clients
-    come back to either and continue by offset: they end with exactly what the database has, and saw
-    no version of a flight twice, out of order or, unless told so, left out."""
+    """A4: of two nodes under load one is SIGKILLed, one SIGTERMed, one SIGSTOPped for 3 s (20 s).
+    Clients are on a node again within 10 s of a kill and 25 s of a drain and continue by offset:
+    every version was displayed or left out by a recovery that says so, none came twice."""
     legs = await add_legs(pool, 12)
     keys = [await key_of(pool, each) for each in legs]
     async with Gatecast("realtime", dsn=dsn) as one, Gatecast("realtime", dsn=dsn) as two:
@@ -45,24 +49,34 @@ async def test_clients_of_nodes_that_die_drain_and_freeze_end_with_the_exact_sta
             async with writers.running(2):
                 await asyncio.sleep(1)
                 one.kill()
+                killed = await moved(watchers, allowed(MOVED_KILLED))
                 one.start()
                 await one.ready()
                 assert await two.stop() == 0
+                drained = await moved(watchers, allowed(MOVED_DRAINED))
                 two.start()
                 await two.ready()
                 one.freeze()
-                await asyncio.sleep(FROZEN)
+                await asyncio.sleep(min(FROZEN * times, LONGEST))
                 one.thaw()
                 await asyncio.sleep(0.5)
-            await log_caught_up(pool, 10)
-            rows = await check_log(pool, writers.acknowledged)
-            for watcher in watchers:
-                await watcher.wait_for(pool, legs, 10)
-    assert [watcher.wrong for watcher in watchers] == [[]] * WATCHERS
-    connects = sum(watcher.connects for watcher in watchers)
-    assert connects > WATCHERS
+            await verdict(pool, writers, watchers)
+    assert sum(watcher.connects for watcher in watchers) > WATCHERS
     print(
-        f"\nF8: {writers.commits} commits, {rows} rows, {connects} connects of {WATCHERS} clients,"
-        f" {sum(each.received for each in watchers)} publications,"
+        f"F8: all on a node {killed:.1f} s after the kill, {drained:.1f} s after the drain,"
         f" {sum(each.unrecovered for each in watchers)} recoveries by a whole state"
     )
+
+
+async def moved(watchers: Sequence[Watcher], within: float) -> float:
+    """Seconds until each of them displayed something new."""
+    clock = asyncio.get_running_loop().time
+    began, before = clock(), [watcher.received for watcher in watchers]
+
+    def all_on() -> bool:
+        return all(
+            watcher.received > count for watcher, count in zip(watchers, before, strict=True)
+        )
+
+    await until(all_on, within=within, what="everybody is on a node again")
+    return clock() - began

@@ -343,7 +343,10 @@ async def test_one_stalled_reader_holds_up_nobody_and_finds_the_newest_state(
     pool: "Pool[asyncpg.Record]",
 ) -> None:
     await add_legs(pool, 150)
-    async with running_node(pool) as node, RawClient(node.url) as steady:
+    async with (
+        running_node(pool, ping_interval=150, stall_timeout=150) as node,
+        RawClient(node.url, ping_interval=None) as steady,
+    ):
         stalled = RawClient(node.url, max_queue=1, ping_interval=None)
         await stalled.open()
         await stalled.connect()

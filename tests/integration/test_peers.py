@@ -39,7 +39,7 @@ async def joined(first: Line, second: Line) -> AsyncIterator[None]:
 async def test_the_bell_spares_a_worker_the_poll(pool: "Pool[asyncpg.Record]") -> None:
     """It would be asked for in ten minutes."""
     legs = await add_legs(pool, 1)
-    log, bus = ChangeLog(pool), LogBus(ChangeLog(pool), NEVER)
+    log, bus = ChangeLog(pool), LogBus(ChangeLog(pool), awake=NEVER, idle=NEVER)
     ours, theirs = socket.socketpair()
     first, second = Line(ours, lambda: None), Line(theirs, bus.wake)
     relay = Relay(pool, log, None, first.ring)

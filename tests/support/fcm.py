@@ -30,9 +30,13 @@ Json = dict[str, Any]
 class FcmDouble:
     """The double in a process of its own, with its certificates and service account."""
 
-    def __init__(self, *, delay: float = 0.0, requests_per_connection: int = UNLIMITED) -> None:
+    def __init__(
+        self, *, delay: float = 0.0, requests_per_connection: int = UNLIMITED, cheap: bool = False
+    ) -> None:
+        """`cheap`: it takes everything and costs little, for measurements."""
         self._folder = Path(tempfile.mkdtemp(prefix="fcm-"))
-        port, control_port = free_port(), free_port()
+        port = free_port()
+        control_port = port if cheap else free_port()
         self.base_url = f"https://{HOST}:{port}"
         self.control_url = f"https://{HOST}:{control_port}"
         self.ca_file = self._folder / "ca.pem"
@@ -42,7 +46,8 @@ class FcmDouble:
         certificate = authority.issue_cert(HOST)
         authority.cert_pem.write_to_path(self.ca_file)
         certificate.private_key_and_cert_chain_pem.write_to_path(self._folder / "server.pem")
-        command = [sys.executable, "-m", "tests.support.fcm_server", "--port", str(port)]
+        server = "tests.support.fcm_sink" if cheap else "tests.support.fcm_server"
+        command = [sys.executable, "-m", server, "--port", str(port)]
         command += ["--control-port", str(control_port)]
         command += ["--cert", str(self._folder / "server.pem")]
         command += ["--account", str(self._folder / "account.json"), "--delay", str(delay)]

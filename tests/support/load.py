@@ -10,8 +10,10 @@ import asyncpg
 import websockets
 
 from realtime.database import DATABASE_AWAY
+from realtime.errors import UNRECOVERABLE_POSITION
 from tests.support.client import RawClient
 from tests.support.legs import key_of
+from tests.support.socket_ledger import How, Shown, Surface
 from tests.support.tasks import at_work
 from tests.support.wait import until
 
@@ -21,13 +23,15 @@ LINK_LOST = (OSError, TimeoutError, websockets.WebSocketException)
 
 
 class Writers:
-    """Gate changes of random legs; `acknowledged` is the last version that a commit answered."""
+    """Gate changes of random legs; `acknowledged` is the last version that a commit answered,
+    `committed_at` when it did."""
 
     def __init__(self, dsn: str, leg_ids: Sequence[int], *, pause: float = 0.02) -> None:
         self.dsn = dsn
         self.leg_ids = leg_ids
         self.pause = pause
         self.acknowledged: dict[int, int] = {}
+        self.committed_at: dict[tuple[int, int], float] = {}
         self.commits = 0
         self.failures = 0
 
@@ -54,6 +58,8 @@ class Writers:
         )
         self.commits += 1
         self.acknowledged[leg_id] = max(version, self.acknowledged.get(leg_id, 0))
+        now = asyncio.get_running_loop().time()
+        self.committed_at.setdefault((leg_id, version), now)
 
     @asynccontextmanager
     async def running(self, count: int) -> AsyncIterator["Writers"]:
@@ -77,14 +83,21 @@ class Watcher:
     ) -> None:
         """`options` are those of the WebSocket, a TLS context for one."""
         self.urls = urls
-        self.options = {"open_timeout": 2, "close_timeout": 0.2, **options}
+        self.keys = list(keys)
+        self.options: dict[str, Any] = {"open_timeout": 2, "close_timeout": 0.2, **options}
         self.channels = [f"flight:{key}" for key in keys]
         self.board = board
+        self.shown = Shown()
         self.positions: dict[str, tuple[str, int]] = {}
         self.versions: dict[str, int] = {}
         self.rows: dict[str, dict[str, Any]] = {}
         self.received = self.connects = self.unrecovered = 0
         self.wrong: list[str] = []
+
+    @property
+    def surfaces(self) -> Sequence[Surface]:
+        """Each leg on its own channel and on the board."""
+        return [(channel, key) for key in self.keys for channel in (f"flight:{key}", self.board)]
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -120,39 +133,46 @@ class Watcher:
         while client.pushes:
             self._obey({"push": client.pushes.popleft()})
         if "error" in reply:
+            if reply["error"]["code"] == UNRECOVERABLE_POSITION.code:
+                self.positions.clear()  # of an epoch that has ended
             raise ConnectionError(f"{channel}: {reply['error']}")
         result = reply["subscribe"]
-        if result.get("was_recovering") and not result.get("recovered"):
-            self.unrecovered += 1
+        whole = not result.get("recovered")
+        self.unrecovered += result.get("was_recovering", False) and whole
         if "state" in result:
             self.rows = {each["key"]: each["data"] for each in result["state"]}
+            for key, row in self.rows.items():
+                self.shown.show((channel, key), row["version"], "resynchronised")
         if board or not result["publications"]:
             self.positions[channel] = result["epoch"], result["offset"]
-        else:
-            self.positions.setdefault(channel, (result["epoch"], 0))
+        elif whole:
+            self.positions[channel] = result["epoch"], 0
+        how: How = "resynchronised" if board or whole else "lost"
         for each in result.get("publications", ()):
-            self._take(channel, each)
+            self._take(channel, each, how)
 
     def _obey(self, line: dict[str, Any]) -> None:
         push = line.get("push", {})
         if "unsubscribe" in push:
             raise ConnectionError("unsubscribed")
         if "pub" in push:
-            self._take(push["channel"], push["pub"])
+            self._take(push["channel"], push["pub"], "conflated")
 
-    def _take(self, channel: str, publication: dict[str, Any]) -> None:
+    def _take(self, channel: str, publication: dict[str, Any], how: How) -> None:
         self.received += 1
         epoch, held = self.positions[channel]
         offset = publication["offset"]
         if channel == self.board:
-            self._take_row(publication)
+            self._take_row(publication, how)
         elif offset <= held:
             self.wrong.append(f"{channel} {offset} after {held}")
         else:
-            self.versions[channel.removeprefix("flight:")] = offset
+            key = channel.removeprefix("flight:")
+            self.versions[key] = offset
+            self.shown.show((channel, key), offset, how)
         self.positions[channel] = epoch, max(held, offset)
 
-    def _take_row(self, publication: dict[str, Any]) -> None:
+    def _take_row(self, publication: dict[str, Any], how: How) -> None:
         key = publication["key"]
         if publication.get("removed"):
             self.rows.pop(key, None)
@@ -161,6 +181,7 @@ class Watcher:
         if version < self.rows.get(key, {"version": 0})["version"]:
             self.wrong.append(f"{self.board} {key} {version} is older than what it replaces")
         self.rows[key] = publication["data"]
+        self.shown.show((self.board, key), version, how)
 
     async def wait_for(self, database: Any, leg_ids: Sequence[int], within: float) -> None:
         """Until it holds what the database has, and nothing else."""

@@ -65,7 +65,7 @@ async def running_node(
     node = Node(pool, bus, settings)
     clock = asyncio.get_running_loop().time
     tokens, settle = Tokens(settings.secret), Receipts(pool).settle
-    shared = Shared(node.hub, tokens, settle, settings, clock, node.load_leg)
+    shared = Shared(node.hub, tokens, settle, settings, clock, node.load_leg, node.wall)
     sockets = Sockets(shared)
     readiness = Readiness({"node": node.not_ready}, concerns=concerns_of(bus))
     readings = Readings()

@@ -15,6 +15,7 @@ from typing import Self
 import asyncpg
 
 from api.embedded import EmbeddedPostgres
+from api.postgres_binaries import ServerUser
 
 NO_DURABILITY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 TEMPLATE = "gatecast_template"
@@ -32,11 +33,19 @@ class PostgresServer:
         self, load_schema: SchemaLoader | None = None, *, settings: dict[str, str] | None = None
     ) -> None:
         self._load_schema = load_schema
-        self._folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
         self._server = EmbeddedPostgres(
-            self._folder / "postgres", settings={**NO_DURABILITY, **(settings or {})}
+            self.folder / "postgres", settings={**NO_DURABILITY, **(settings or {})}
         )
         self._numbers = count(1)
+
+    @property
+    def user(self) -> ServerUser | None:
+        """Whom the server runs as when we are root."""
+        if os.geteuid() != 0:
+            return None
+        owner = (self.folder / "postgres" / "cluster").stat()
+        return ServerUser("nobody", owner.st_uid, owner.st_gid)
 
     async def start(self) -> None:
         """Start the server and fill the template."""
@@ -47,14 +56,18 @@ class PostgresServer:
     async def stop(self) -> None:
         """Stop the server and remove all it held."""
         await self._server.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def kill(self) -> None:
         """SIGKILL to the postmaster: everybody's session ends, nothing is written down."""
-        os.kill(self._server.pid, signal.SIGKILL)
+        self.send(signal.SIGKILL)
+
+    def send(self, signum: signal.Signals) -> None:
+        """Any signal to the postmaster."""
+        os.kill(self._server.pid, signum)
 
     async def revive(self) -> None:
-        """Start it again after a kill; it recovers what was committed. Its address is a new one."""
+        """Start it again after it ended; it recovers commits. Its address is a new one."""
         await self._server.wait()
         await self._server.stop()
         await self._server.start()

@@ -50,9 +50,9 @@ class Settings:
 
 @asynccontextmanager
 async def settings_page(
-    browser: Browser, pool: "Pool[asyncpg.Record]", server: Gatecast
+    browser: Browser, pool: "Pool[asyncpg.Record]", server: Gatecast, departs_in: str = "5 hours"
 ) -> AsyncIterator[Settings]:
-    await add_legs(pool, 2, departs_in="5 hours")
+    await add_legs(pool, 2, departs_in=departs_in)
     keys = [await key_of(pool, number) for number in (1, 2)]
     async with server:
         await server.ready()

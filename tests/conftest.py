@@ -15,10 +15,11 @@ TIMED = (
     "faults/test_ledger", "faults/test_fcm", "e2e/test_freshness", "e2e/test_latency",
     "e2e/test_replay",
 )  # fmt: skip
-"""They judge how long something took: one worker runs them, never two at the same time."""
+"""They judge how long something took: one worker runs them, never two at the same time; likewise
+the other tests of faults."""
 SLOW = (
-    "e2e/test_renewal", "integration/test_handover_replay", "e2e/test_settings", "e2e/test_screens",
-    "e2e/", "faults/",
+    "faults/", "integration/test_handover_replay", "e2e/test_renewal", "e2e/test_settings",
+    "e2e/test_screens", "e2e/",
 )  # fmt: skip
 """What takes long, begun first: at the end no worker waits for another."""
 
@@ -43,7 +44,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 def files_of(nodeid: str) -> str:
     """What is run by the same worker as this test."""
-    return "timed" if is_any(nodeid, TIMED) else nodeid.partition("::")[0]
+    if is_any(nodeid, TIMED):
+        return "timed"
+    return "faults" if is_any(nodeid, ["faults/"]) else nodeid.partition("::")[0]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

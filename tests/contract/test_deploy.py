@@ -69,7 +69,7 @@ def test_what_serves_is_watched(services: dict[str, Any]) -> None:
     """By its own check, or by that of the image; the others serve nothing."""
     checks = {name: service.get("healthcheck", {}) for name, service in services.items()}
     own = {name for name, check in checks.items() if "test" in check}
-    assert own == {"postgres", "rabbitmq", "nginx"}
+    assert own == {"postgres", "rabbitmq", "nginx", "prometheus", "grafana"}
     assert {name for name, check in checks.items() if not check} == {"api", "realtime"}
 
 
@@ -79,9 +79,9 @@ def test_the_image_is_watched_and_not_of_root() -> None:
     assert [line for line in stage if line.startswith("HEALTHCHECK ")]
 
 
-def test_the_demo_alone_needs_its_profile(services: dict[str, Any]) -> None:
+def test_what_is_not_the_core_needs_its_profile(services: dict[str, Any]) -> None:
     core = compose("config", "--services")
-    assert set(services) - set(core.stdout.split()) == {"replay"}
+    assert set(services) - set(core.stdout.split()) == {"replay", "prometheus", "grafana"}
 
 
 def test_commands_of_compose_are_commands_of_gatecast(services: dict[str, Any]) -> None:

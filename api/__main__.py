@@ -16,7 +16,7 @@ import typer
 import uvloop
 
 import realtime
-from api import cli_check, cli_feeds, cli_notices, cli_watch
+from api import cli_check, cli_feeds, cli_notices, cli_reference, cli_watch
 from api.composition import (
     run_notifier,
     run_relay,
@@ -52,6 +52,7 @@ cli.add_typer(cli_feeds.leg, name="leg")
 cli.add_typer(cli_feeds.feed, name="feed")
 cli.add_typer(cli_feeds.key, name="key")
 cli.add_typer(cli_notices.notices, name="notices")
+cli.add_typer(cli_reference.imports, name="import")
 cli.command()(cli_watch.watch)
 cli.command()(cli_check.check)
 

@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from typing import Literal
 
 from api.fields import Fields, PatchRefused, check_actuals
-from api.merge import SCHEDULE, Authority, Columns, combine, difference, merge, speaker
+from api.merge import (
+    SCHEDULE,
+    Authority,
+    Columns,
+    combine,
+    difference,
+    merge,
+    repeats,
+    speaker,
+)  # fmt: skip
 from realtime.flight import LegKey
 
 Outcome = Literal["applied", "unchanged", "stale", "refused"]
@@ -25,7 +34,7 @@ class Draft:
         self._feed_id = feed_id
         self._authorities = authorities
         self._statements: dict[int, Fields] = {}
-        self._merged: Columns = {}
+        self._merged: Columns | None = {}
         self._schedule: dict[str, str | None] = {"std": None, "sta": None}
 
     @property
@@ -50,14 +59,14 @@ class Draft:
         """
         self.leg_id, self.version, self._uncertain = leg_id, version, uncertain
         self._statements = dict(statements)
-        self._merged = merge(statements, self._authorities)
+        self._merged = None
         known = self._authorities if weighed is None else weighed
         self.reweighed = any(
             known.get(feed_id) != self._authorities.get(feed_id) for feed_id in statements
         )
         if self.reweighed:
             before = merge(statements, {**self._authorities, **known})
-            self.columns = difference(before, self._merged)
+            self.columns = difference(before, self._merged_now())
         self._schedule = {
             name: self.columns.get(name, held) for name, held in (("std", std), ("sta", sta))
         }
@@ -76,8 +85,11 @@ class Draft:
         held = self.fields
         combined = combine(held, said)
         statements = self._statements | {self._feed_id: combined}
-        merged = merge(statements, self._authorities)
-        changed = difference(self._merged, merged)
+        merged = self._merged
+        changed: Columns = {}
+        if len(statements) > 1 or not repeats(held, said):
+            merged = merge(statements, self._authorities)
+            changed = difference(self._merged_now(), merged)
         schedule = {name: changed.get(name, value) for name, value in self._schedule.items()}
         accepted = {name: word for name, word in said.items() if held.get(name) != combined[name]}
         if not any(schedule.values()):
@@ -91,6 +103,11 @@ class Draft:
             return "stale"
         cleared = self.teller() == self._feed_id and self._confirm()
         return "applied" if changed or cleared else "unchanged"
+
+    def _merged_now(self) -> Columns:
+        if self._merged is None:
+            self._merged = merge(self._statements, self._authorities)
+        return self._merged
 
     def _confirm(self) -> bool:
         """True: that there is such a leg was doubted until now."""

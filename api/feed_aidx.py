@@ -23,14 +23,14 @@ CLOCK_SKEW = timedelta(minutes=5)
 
 
 class AidxRefused(XmlRefused):
-    """The body as a whole cannot be taken; `message` is what it says of itself, if anything."""
+    """The body as a whole cannot be taken; `sent` is what it says of itself, if anything."""
 
-    def __init__(self, code: str, text: str, message: "Message | None" = None) -> None:
+    def __init__(self, code: str, text: str, sent: "AidxBody | None" = None) -> None:
         super().__init__(code, text)
-        self.message = message
+        self.sent = sent
 
 
-class Message(Struct, frozen=True, kw_only=True):
+class AidxBody(Struct, frozen=True, kw_only=True):
     """A message: its root's attributes, the namespace of the envelope around it, and its legs."""
 
     name: str
@@ -55,25 +55,25 @@ class Message(Struct, frozen=True, kw_only=True):
 
 def read_aidx(body: bytes, heard_at: datetime, reference: Reference) -> Reading:
     """The legs of a message; AidxRefused and XmlRefused when there is no such message."""
-    return read_message(body, heard_at, reference).reading
+    return read_aidx_body(body, heard_at, reference).reading
 
 
-def read_message(
+def read_aidx_body(
     body: bytes, heard_at: datetime, reference: Reference, encoding: str | None = None
-) -> Message:
+) -> AidxBody:
     """The whole message; a fault of a leg is a complaint, one of the body an exception."""
     legs = _Legs(heard_at, reference)
     root = read_xml(body, _is_leg, legs.take, encoding)
-    soap, message = _unwrapped(root)
-    made = Message(
-        name=message.name, attributes=message.attributes, soap=soap, reading=legs.reading,
-        legs=legs.count, warnings=_warnings(message),
+    soap, sent = _unwrapped(root)
+    made = AidxBody(
+        name=sent.name, attributes=sent.attributes, soap=soap, reading=legs.reading,
+        legs=legs.count, warnings=_warnings(sent),
     )  # fmt: skip
-    if message.space not in (IATA, "") or message.name not in (PUSH, PULLED):
-        raise AidxRefused("not_aidx", f"Send {PUSH}, not {message.name[:64]}.", made)
-    if message.name == PUSH and not legs.count:
+    if sent.space not in (IATA, "") or sent.name not in (PUSH, PULLED):
+        raise AidxRefused("not_aidx", f"Send {PUSH}, not {sent.name[:64]}.", made)
+    if sent.name == PUSH and not legs.count:
         raise AidxRefused("no_legs", f"{PUSH} has no FlightLeg.", made)
-    if message.find("Errors") is not None:
+    if sent.find("Errors") is not None:
         raise AidxRefused("sender_failed", "The sender reports errors instead of legs.", made)
     return made
 
@@ -88,11 +88,11 @@ class _Legs:
         self._reference = reference
         self._source_ts: datetime | None = None
 
-    def take(self, leg: Element, message: Element) -> None:
+    def take(self, leg: Element, sent: Element) -> None:
         if self.count >= MOST_LEGS:
             raise XmlRefused("too_large", f"A message may have {MOST_LEGS:,} legs; split it.")
         if self._source_ts is None:
-            self._source_ts = source_time(message.attributes, self._heard_at)
+            self._source_ts = source_time(sent.attributes, self._heard_at)
         record, reading = self.count, self.reading
         self.count += 1
         try:
@@ -127,7 +127,7 @@ def _is_leg(element: Element, parent: Element) -> bool:
 def _unwrapped(root: Element) -> tuple[str | None, Element]:
     if root.name != "Envelope" or root.space not in (SOAP_11, SOAP_12):
         return None, root
-    empty = Message(name="", attributes={}, soap=root.space, reading=Reading())
+    empty = AidxBody(name="", attributes={}, soap=root.space, reading=Reading())
     header = root.find("Header")
     for entry in header.children if header is not None else ():
         if entry.attributes.get(f"{root.space} mustUnderstand", "").strip() in ("1", "true"):
@@ -139,8 +139,8 @@ def _unwrapped(root: Element) -> tuple[str | None, Element]:
     return root.space, body.children[0]
 
 
-def _warnings(message: Element) -> list[str]:
+def _warnings(sent: Element) -> list[str]:
     """What the sender of a pulled picture warns of: that it has none just now, for example."""
-    around = message.find("Warnings")
+    around = sent.find("Warnings")
     found = around.all("Warning") if around is not None else iter(())
     return [warning.value or warning.attributes.get("ShortText", "") for warning in found]

@@ -35,7 +35,7 @@ def read_time(text: str, zone: str | None = None) -> datetime:
 
 def text_of(moment: datetime) -> str:
     """RFC 3339 in UTC, in whole seconds, as a patch has it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def by_clock(wall: datetime, zone: str) -> datetime:

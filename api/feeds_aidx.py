@@ -11,7 +11,7 @@ from starlette.responses import Response
 from api.aidx_answer import MEDIA_TYPES, Remark, failure, fault_status, success
 from api.auth import PRIVATE
 from api.endpoint import Api, read_raw
-from api.feed_aidx import SOAP_11, SOAP_12, AidxRefused, Message, read_message
+from api.feed_aidx import SOAP_11, SOAP_12, AidxBody, AidxRefused, read_aidx_body
 from api.feed_bodies import BODY_LIMIT
 from api.feed_messages import feed_of, keep, kept, outcome_of, unknown_feed
 from api.ingest import Result, UnknownFeed
@@ -34,9 +34,9 @@ async def put_aidx(api: Api, request: Request) -> Response:
         body = await read_raw(request, BODY_LIMIT)
         return await _take(api, feed, feed_id, body, encoding)
     except AidxRefused as refused:
-        message = refused.message
-        attributes = message.attributes if message is not None else {}
-        soap = message.soap if message is not None else soap
+        sent = refused.sent
+        attributes = sent.attributes if sent is not None else {}
+        soap = sent.soap if sent is not None else soap
         status = 422 if refused.code in ("test_message", "sender_failed") else 400
         remark = Remark(code=refused.code, text=refused.text)
         return _refusal(attributes, soap, remark, status)
@@ -54,26 +54,26 @@ async def _take(api: Api, feed: str, feed_id: int, body: bytes, encoding: str | 
     reference = await api.ingest.reference()
     now = await _board_time(api)
     if len(body) <= SMALL:
-        message = read_message(body, now, reference, encoding)
+        sent = read_aidx_body(body, now, reference, encoding)
     else:
-        message = await run_in_threadpool(read_message, body, now, reference, encoding)
-    if message.is_test and not await _is_synthetic(api, feed_id):
+        sent = await run_in_threadpool(read_aidx_body, body, now, reference, encoding)
+    if sent.is_test and not await _is_synthetic(api, feed_id):
         text = f'Target="Test": {feed} is a feed of production; send to a synthetic feed.'
-        raise AidxRefused("test_message", text, message)
+        raise AidxRefused("test_message", text, sent)
     # Some name all of their messages alike: only the same bytes are the same message.
-    name = f"aidx:{message.transaction or ''}"[:120] + f":{hashlib.sha256(body).hexdigest()}"
+    name = f"aidx:{sent.transaction or ''}"[:120] + f":{hashlib.sha256(body).hexdigest()}"
     answer = await kept(api.sessions, feed_id, name)
     if answer is None:
-        results = await _apply(api, feed, message)
-        answer = success(message.attributes, message.soap, _warnings(message, results), now)
+        results = await _apply(api, feed, sent)
+        answer = success(sent.attributes, sent.soap, _warnings(sent, results), now)
         answer = await keep(api.sessions, feed_id, name, outcome_of(results), answer)
-    return _response(answer, 200, message.soap)
+    return _response(answer, 200, sent.soap)
 
 
-async def _apply(api: Api, feed: str, message: Message) -> list[Result]:
-    reading = message.reading
+async def _apply(api: Api, feed: str, sent: AidxBody) -> list[Result]:
+    reading = sent.reading
     try:
-        if not reading.patches and not message.warnings:
+        if not reading.patches and not sent.warnings:
             await api.ingest.heartbeat(feed)
         applied = await api.ingest.apply(feed, reading.patches)
     except UnknownFeed:
@@ -85,10 +85,10 @@ async def _apply(api: Api, feed: str, message: Message) -> list[Result]:
                                  complaint.text)
         for complaint in reading.complaints if complaint.record not in taken
     }  # fmt: skip
-    return [(taken | lost)[record] for record in range(message.legs)]
+    return [(taken | lost)[record] for record in range(sent.legs)]
 
 
-def _warnings(message: Message, results: list[Result]) -> list[Remark]:
+def _warnings(sent: AidxBody, results: list[Result]) -> list[Remark]:
     """One for each leg that was not taken, and one for each value of the others."""
     lost = [
         Remark(code=result.code or "refused", text=result.text or "", record=record,
@@ -98,7 +98,7 @@ def _warnings(message: Message, results: list[Result]) -> list[Remark]:
     left_out = [
         Remark(code=each.code, text=each.text, record=each.record, field=each.field,
                status="Incomplete")
-        for each in message.reading.complaints
+        for each in sent.reading.complaints
         if each.record is not None and results[each.record].outcome != "refused"
     ]  # fmt: skip
     return sorted(lost + left_out, key=lambda remark: remark.record or 0)

@@ -75,7 +75,7 @@ def instant(value: object) -> str:
         moment = datetime.fromisoformat(value.upper()).astimezone(UTC)
     except OverflowError:
         raise ValueError("is out of range") from None
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def source_time(at: datetime) -> str:
@@ -183,9 +183,12 @@ BESIDE: Mapping[str, Field] = MappingProxyType({
 """What a patch carries outside of `set`; of the origin date only that the feed derived it."""
 
 
+ALL = MappingProxyType({**FIELDS, **BESIDE})
+
+
 def field_of(name: str) -> Field | None:
     """Also the fields that a patch carries outside of `set`."""
-    return BESIDE.get(name) or FIELDS.get(name)
+    return ALL.get(name)
 
 
 def read_patch(patch: Patch, now: datetime) -> dict[str, Said]:

@@ -67,8 +67,11 @@ UPDATE_LEGS = text(f"""
       AS said (leg_id bigint, columns jsonb, confirmed boolean)
     WHERE l.leg_id = said.leg_id
     RETURNING l.key, l.leg_id, l.version""")
+# Who repeats itself within half its period tells nothing new of when it was last heard.
 CONFIRM_LEGS = text("""
-    UPDATE flight_leg SET confirmed_at = board_now() WHERE leg_id = ANY (:leg_ids)""")
+    UPDATE flight_leg SET confirmed_at = board_now()
+    WHERE leg_id = ANY (:leg_ids) AND confirmed_at < board_now() - (
+      SELECT coalesce(refresh / 2, interval '10 minutes') FROM feed WHERE feed_id = :feed_id)""")
 WRITE_STATEMENTS = text("""
     INSERT INTO leg_statement AS held (leg_id, feed_id, fields, as_of, weight)
     SELECT leg_id, :feed_id, fields, as_of, CAST(:weight AS jsonb)
@@ -236,7 +239,8 @@ async def _apply(
     await write_legs(connection, source.code, [draft for draft in spoken if draft.columns])
     same = [draft.leg_id for draft in spoken if draft.confirmed and not draft.columns]
     if same:
-        await connection.execute(CONFIRM_LEGS, {"leg_ids": same})
+        values = {"leg_ids": same, "feed_id": source.feed_id}
+        await connection.execute(CONFIRM_LEGS, values)
     await _write_statements(connection, source, spoken)
     await write_weights(connection, source.authorities, spoken)
     newest = max((draft.as_of for draft in spoken if draft.as_of), default=None)

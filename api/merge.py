@@ -3,7 +3,7 @@
 The result depends on the statements alone, never on the order in which they came or how often.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from api.fields import FADING, PHASES, Fields, Said, field_of
+from api.fields import ACTUALS, ALL, FADING, PHASES, Fields, Said
 
 Columns = dict[str, Any]
 
@@ -34,6 +34,7 @@ EMPTY: Mapping[str, Any] = MappingProxyType({
 })  # fmt: skip
 """What a column holds of which no feed says anything; the others are null."""
 
+PROVING = ACTUALS | {"phase"}
 SCHEDULE = frozenset({"std", "sta"})
 DIVERTING = frozenset({"diverted", "air_return"})
 SUSPENDED = timedelta(minutes=45)
@@ -102,17 +103,36 @@ def newest(held: Said | None, said: Said, *, per_attempt: bool) -> Said:
     """Which of two words of one feed on one field stands."""
     if held is None:
         return said
-    return max(held, said, key=lambda word: _age(word, per_attempt))
+    if per_attempt and held.repeat != said.repeat:
+        return held if held.repeat > said.repeat else said
+    if held.at != said.at:
+        return held if held.at > said.at else said
+    return max(held, said, key=_greatness)
 
 
 def combine(held: Fields, said: Fields) -> dict[str, Said]:
     """What a feed has said, with its newest word for each field."""
     combined = dict(held)
     for name, word in said.items():
-        field = field_of(name)
+        field = ALL.get(name)
         if field is not None:
             combined[name] = newest(held.get(name), word, per_attempt=field.per_attempt)
     return combined
+
+
+def repeats(held: Fields, said: Fields) -> bool:
+    """Whether these words of a leg's only feed cannot change any column.
+
+    Where a phase was reached the time of a word counts too, so that there it may.
+    """
+    if held.keys() & PROVING or said.keys() & PROVING:
+        return False
+    return all(
+        (old := held.get(name)) is not None
+        and old.value == word.value
+        and old.repeat == word.repeat
+        for name, word in said.items()
+    )
 
 
 def merge(statements: Mapping[int, Fields], authorities: Mapping[int, Authority]) -> Columns:
@@ -148,20 +168,20 @@ def speaker(
     statements: Mapping[int, Fields], authorities: Mapping[int, Authority], names: Iterable[str]
 ) -> tuple[int, str] | None:
     """Whose word made these columns, and when it was said; of several the newest."""
-    chosen = choose(statements, authorities)
+    names = list(names)
+    chosen = choose(statements, authorities, names)
     words = [(chosen[name][1].at, chosen[name][0]) for name in names if name in chosen]
     at, feed_id = max(words, default=("", 0))
     return (feed_id, at) if words else None
 
 
-def _age(word: Said, per_attempt: bool) -> tuple[int, str, bytes]:
-    value = b"" if word.value is None else msgspec.json.encode(word.value, order="sorted")
-    return (word.repeat if per_attempt else 0, word.at, value)
+def _greatness(word: Said) -> bytes:
+    return b"" if word.value is None else msgspec.json.encode(word.value, order="sorted")
 
 
 def weigh(name: str, word: Said, feed_id: int, authority: Authority) -> Weight:
     """What a word of a feed on a field weighs; the field is one that there is."""
-    field = field_of(name)
+    field = ALL.get(name)
     priority = authority.over(field.group) if field is not None else 0
     has_say = word.value is not None or priority >= FINAL
     return Weight(has_say, authority.counts_for(name), priority, word.at, feed_id)
@@ -175,26 +195,31 @@ def attempt_of(statements: Iterable[Fields]) -> int:
 
 
 def choose(
-    statements: Mapping[int, Fields], authorities: Mapping[int, Authority]
+    statements: Mapping[int, Fields],
+    authorities: Mapping[int, Authority],
+    names: Container[str] | None = None,
 ) -> dict[str, Choice]:
-    """For each field the feed whose word counts, and the word."""
+    """For each field, or each of `names`, the feed whose word counts, and the word."""
     heard = {
         feed_id: fields
         for feed_id, fields in statements.items()
         if feed_id in authorities and authorities[feed_id].enabled
     }
     attempt = attempt_of(heard.values())
-    chosen: dict[str, tuple[Weight, Choice]] = {}
+    chosen: dict[str, Choice] = {}
     for feed_id, fields in heard.items():
-        authority = authorities[feed_id]
         for name, word in fields.items():
-            field = field_of(name)
+            field = ALL.get(name)
             if field is None or (field.per_attempt and word.repeat < attempt):
                 continue
-            weight = weigh(name, word, feed_id, authority)
-            if name not in chosen or weight > chosen[name][0]:
-                chosen[name] = (weight, (feed_id, word))
-    return {name: choice for name, (_, choice) in chosen.items()}
+            if names is not None and name not in names:
+                continue
+            rival = chosen.get(name)
+            if rival is None or weigh(name, word, feed_id, authorities[feed_id]) > weigh(
+                name, rival[1], rival[0], authorities[rival[0]]
+            ):
+                chosen[name] = (feed_id, word)
+    return chosen
 
 
 def _phase(chosen: Mapping[str, Said]) -> str:

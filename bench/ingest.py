@@ -25,7 +25,7 @@ from api.keys import create_key
 from bench.report import environment, load_average
 from bench.samples import Figures, figures_of
 from bench.systems import DURABLE
-from tests.support.aidx import clock, identifier, leg, message, planned, resources, time
+from tests.support.aidx import aidx, clock, identifier, leg, planned, resources, time
 from tests.support.gatecast import Gatecast
 from tests.support.postgres import PostgresServer
 from tests.support.rest import DAY, at
@@ -156,7 +156,7 @@ async def measure_http(api: Gatecast, key: str, messages: int, clients: int) -> 
 
     async def send(client: httpx2.AsyncClient) -> None:
         for number in numbers:
-            body = message(one_leg(number % 500 + 1, number // 500), EchoToken=str(number))
+            body = aidx(one_leg(number % 500 + 1, number // 500), EchoToken=str(number))
             began = monotonic()
             answer = await client.post(url(api), content=body, headers=headers(key))
             answers.append(monotonic() - began)
@@ -184,7 +184,7 @@ async def measure_memory(api: Gatecast, key: str) -> Memory:
         one_leg(number, 0).replace("</LegData>", f"<Vendor>{filler}</Vendor></LegData>")
         for number in range(1, LARGE // (len(sample) + len(filler) + 40))
     ]
-    body = message(*padded)
+    body = aidx(*padded)
     before = peak(api)
     began = monotonic()
     async with httpx2.AsyncClient(trust_env=False, timeout=120) as client:

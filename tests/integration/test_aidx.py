@@ -10,11 +10,11 @@ from tests.support.aidx import (
     NIL,
     SOAP_11,
     SOAP_12,
+    aidx,
     clock,
     identifier,
     in_soap,
     leg,
-    message,
     planned,
     resources,
     time,
@@ -33,7 +33,7 @@ async def world(dsn: str) -> AsyncIterator[Aidx]:
 
 async def test_a_message_reaches_the_board_and_is_acknowledged(world: Aidx) -> None:
     gate = resources("Departure", "<PassengerGate>B22</PassengerGate>")
-    body = message(
+    body = aidx(
         leg(planned() + gate), EchoToken="e&amp;1", TransactionIdentifier="t-1", SequenceNmbr="7"
     )
     answer = await world.post(body)
@@ -97,7 +97,7 @@ async def test_both_ends_from_two_airports_meet_in_one_row(world: Aidx, first: s
 
 
 async def test_a_repeat_is_answered_as_before_and_says_nothing_again(world: Aidx) -> None:
-    body = message(leg(planned()), TransactionIdentifier="FlightData")
+    body = aidx(leg(planned()), TransactionIdentifier="FlightData")
     first, second = await asyncio.gather(world.post(body), world.post(body))
     third = await world.post(body)
     assert first.content == second.content == third.content
@@ -106,7 +106,7 @@ async def test_a_repeat_is_answered_as_before_and_says_nothing_again(world: Aidx
     ]  # fmt: skip
     # Some call all of theirs the same: another body is another message.
     late = time("OFB", "EST", clock(90))
-    await world.post(message(leg(planned() + late), TransactionIdentifier="FlightData"))
+    await world.post(aidx(leg(planned() + late), TransactionIdentifier="FlightData"))
     assert (await world.state())["etd"] == clock(90)
 
 
@@ -116,14 +116,14 @@ async def test_a_repeat_is_answered_as_before_and_says_nothing_again(world: Aidx
 async def test_an_envelope_is_answered_by_one_and_faults_are_its_own(
     world: Aidx, space: str, media: str
 ) -> None:
-    taken = await world.post(in_soap(message(leg(planned())), space), media=media)
+    taken = await world.post(in_soap(aidx(leg(planned())), space), media=media)
     assert (taken.status_code, taken.headers["content-type"]) == (200, f"{media}; charset=utf-8")
     assert root_of(taken).find(f"{{{space}}}Body/{{{IATA}}}IATA_AIDX_FlightLegRS") is not None
-    refused = await world.post(in_soap(message(leg("")), space), media=media, SOAPAction='""',
+    refused = await world.post(in_soap(aidx(leg("")), space), media=media, SOAPAction='""',
                                Authorization="Bearer no")  # fmt: skip
     assert refused.status_code == 401
     assert root_of(refused).find(f"{{{space}}}Body/{{{space}}}Fault") is not None
-    wrong = await world.post(in_soap(message(), space), media=media)
+    wrong = await world.post(in_soap(aidx(), space), media=media)
     assert wrong.status_code == (500 if space == SOAP_11 else 400)
     fault = root_of(wrong).find(f"{{{space}}}Body/{{{space}}}Fault")
     assert fault is not None
@@ -132,7 +132,7 @@ async def test_an_envelope_is_answered_by_one_and_faults_are_its_own(
 
 
 async def test_test_messages_stay_out_of_production(world: Aidx) -> None:
-    body = message(leg(planned()), Target="Test", EchoToken="e-1")
+    body = aidx(leg(planned()), Target="Test", EchoToken="e-1")
     refused = await world.post(body)
     assert refused.status_code == 422
     (error,) = root_of(refused).iter(f"{{{IATA}}}Error")
@@ -150,11 +150,11 @@ DTD = b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        (DTD + message(leg(planned())).replace(b"123", b"&e;"), 400, "dtd"),
-        (message(leg(planned()), DEEP.decode()), 400, "too_deep"),
-        (message(leg(planned()), leg("")) + b"<", 400, "not_xml"),
-        (message(leg(planned())) + b" " * 10_000_000, 413, "http_413"),
-        (b'<?xml version="1.0" encoding="UTF-7"?>' + message(leg(planned())), 400, "bad_encoding"),
+        (DTD + aidx(leg(planned())).replace(b"123", b"&e;"), 400, "dtd"),
+        (aidx(leg(planned()), DEEP.decode()), 400, "too_deep"),
+        (aidx(leg(planned()), leg("")) + b"<", 400, "not_xml"),
+        (aidx(leg(planned())) + b" " * 10_000_000, 413, "http_413"),
+        (b'<?xml version="1.0" encoding="UTF-7"?>' + aidx(leg(planned())), 400, "bad_encoding"),
         (b"", 400, "not_xml"),
     ],
     ids=["entity", "deep", "cut", "large", "encoding", "empty"],
@@ -171,7 +171,7 @@ async def test_bad_bodies_are_refused_whole(
 
 
 async def test_keys_and_media_types_are_checked_in_the_same_terms(world: Aidx) -> None:
-    body = message(leg(planned()))
+    body = aidx(leg(planned()))
     other = f"Bearer {world.keys['lhr']}"
     answers = [
         await world.post(body, Authorization="Bearer gck_x_y"),
@@ -191,7 +191,7 @@ async def test_keys_and_media_types_are_checked_in_the_same_terms(world: Aidx) -
 
 
 async def test_encodings_arrive_as_they_were_meant(world: Aidx) -> None:
-    text = message(leg(planned() + "<RemarkFreeText>Malmö</RemarkFreeText>")).decode()
+    text = aidx(leg(planned() + "<RemarkFreeText>Malmö</RemarkFreeText>")).decode()
     for charset, media in (("iso-8859-1", f"{XML}; charset=iso-8859-1"), ("utf-16", XML)):
         declared = f'<?xml version="1.0" encoding="{charset}"?>' + text
         assert (await world.post(declared.encode(charset), media=media)).status_code == 200
@@ -201,7 +201,7 @@ async def test_encodings_arrive_as_they_were_meant(world: Aidx) -> None:
 async def test_a_picture_that_cannot_be_had_clears_nothing(world: Aidx) -> None:
     await world.say(leg(planned()))
     await world.write("UPDATE feed SET last_seen_at = NULL")
-    none = message(
+    none = aidx(
         '<Success/><Warnings><Warning Type="911">Try in 590 seconds.</Warning></Warnings>',
         root="IATA_AIDX_FlightLegRS",
     )

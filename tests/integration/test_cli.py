@@ -132,3 +132,21 @@ async def test_feeds_are_fresh_late_or_dead(shell: Operator) -> None:
     text = (await shell.run("feed", "status")).stdout
     assert "never late; 1 legs, 1 changes in a day" in text
     assert "late after 300 s" in text
+
+
+async def test_reference_tables_are_imported_and_placeholders_filled(
+    shell: Operator, tmp_path: Path
+) -> None:
+    own = await shell.run("import", "airlines")
+    assert own.returncode == 0, own.stderr
+    assert await shell.rows("SELECT name FROM airline WHERE icao = 'BAW'") == [("British Airways",)]
+    file = tmp_path / "airports.csv"
+    file.write_text("iata,icao,name,tz\nMCO,KMCO,Orlando,America/New_York\nXX,,Bad,UTC\n")
+    done = await shell.run("import", "airports", str(file))
+    assert done.stdout == "1 airports, 1 lines left out; feeds use them within a minute.\n"
+    assert done.stderr == "line 3: iata 'XX' is not three letters\n"
+    rows = await shell.rows("SELECT icao, tz, placeholder FROM airport WHERE iata = 'MCO'")
+    assert rows == [("KMCO", "America/New_York", False)]
+    refused = await shell.run("import", "airports", str(tmp_path / "none.csv"))
+    assert refused.returncode == 1
+    assert "cannot be read" in refused.stderr

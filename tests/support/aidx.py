@@ -58,7 +58,7 @@ def leg(data: str, named: str | None = None, *, extension: str = "", attributes:
     return f"<FlightLeg {attributes}>{named}<LegData>{data}</LegData>{extension}</FlightLeg>"
 
 
-def message(*legs: str, root: str = "IATA_AIDX_FlightLegNotifRQ", **attributes: str) -> bytes:
+def aidx(*legs: str, root: str = "IATA_AIDX_FlightLegNotifRQ", **attributes: str) -> bytes:
     """A message made now, of these legs."""
     stated: Mapping[str, str] = {
         "Version": "22.1", "TimeStamp": datetime.now(UTC).isoformat(), **attributes,

@@ -7,7 +7,7 @@ import httpx2
 
 from api.database import open_sessions
 from api.keys import create_key
-from tests.support.aidx import IATA, message
+from tests.support.aidx import IATA, aidx
 from tests.support.rest import DAY, World
 
 KEY = f"XY123-{DAY}-OSL-LHR"
@@ -36,7 +36,7 @@ class Aidx(World):
         return await self.client.post(f"/api/feeds/{feed}/aidx", content=body, headers=stated)
 
     async def say(self, *legs: str, feed: str = "osl", **attributes: str) -> ElementTree.Element:
-        answer = await self.post(message(*legs, **attributes), feed)
+        answer = await self.post(aidx(*legs, **attributes), feed)
         assert answer.status_code == 200, answer.text
         return root_of(answer)
 

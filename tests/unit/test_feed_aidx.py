@@ -4,20 +4,24 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from api.feed import CodeShare, Complaint, Patch, Place, Reading, Reference
-from api.feed_aidx import AidxRefused, read_aidx, read_message
+from api.feed_aidx import AidxRefused, read_aidx, read_aidx_body
 from api.feed_times import read_time
+from api.fields import Said, read_patch
+from api.merge import Authority, Columns, combine, merge
 from tests.support.aidx import (
     IATA,
     NIL,
     SOAP_11,
     SOAP_12,
+    aidx,
     clock,
     identifier,
     in_soap,
     leg,
-    message,
     planned,
     resources,
     time,
@@ -32,7 +36,7 @@ KNOWN = Reference(
 
 
 def read(*legs: str, known: Reference = KNOWN, **attributes: str) -> Reading:
-    return read_aidx(message(*legs, **attributes), NOW, known)
+    return read_aidx(aidx(*legs, **attributes), NOW, known)
 
 
 def patch(data: str, named: str | None = None, **rest: str) -> Patch:
@@ -209,7 +213,7 @@ def test_way_01_code_contexts_are_wrong_or_missing_and_icao_codes_pass_for_iata(
 
 
 def test_way_02_other_orders_prefixes_and_vendor_elements() -> None:
-    body = message(leg(planned() + "<XBoardStatus>9</XBoardStatus>"
+    body = aidx(leg(planned() + "<XBoardStatus>9</XBoardStatus>"
                        "<ServiceType>J</ServiceType>"))  # fmt: skip
     prefixed = (
         body.decode().replace("</", "</ns0:").replace("<", "<ns0:").replace("<ns0:/ns0:", "</ns0:")
@@ -217,7 +221,7 @@ def test_way_02_other_orders_prefixes_and_vendor_elements() -> None:
     plain = read_aidx(body, NOW, KNOWN)
     assert read_aidx(prefixed.encode(), NOW, KNOWN) == plain
     for space in (SOAP_11, SOAP_12):
-        enveloped = read_message(in_soap(body, space), NOW, KNOWN)
+        enveloped = read_aidx_body(in_soap(body, space), NOW, KNOWN)
         assert (enveloped.soap, enveloped.reading) == (space, plain)
     assert plain.patches[0].set["service_type"] == "J"
 
@@ -317,11 +321,11 @@ def test_way_10_one_number_twice_is_two_legs() -> None:
 
 
 def test_way_11_no_full_picture_just_now_is_no_empty_picture() -> None:
-    body = message(
+    body = aidx(
         '<Success/><Warnings><Warning Type="911">Try in 590.5 seconds.</Warning></Warnings>',
         root="IATA_AIDX_FlightLegRS",
     )
-    found = read_message(in_soap(body), NOW, KNOWN)
+    found = read_aidx_body(in_soap(body), NOW, KNOWN)
     assert (found.warnings, found.reading.patches) == (["Try in 590.5 seconds."], [])
 
 
@@ -357,16 +361,59 @@ def test_a_bad_value_costs_no_other_value(data: str, code: str, field: str) -> N
     ("body", "code"),
     [
         (b"<hello/>", "not_aidx"),
-        (message(leg("")).replace(IATA.encode(), b"urn:other"), "not_aidx"),
-        (message(root="IATA_AIDX_FlightLegRQ"), "not_aidx"),
-        (message(), "no_legs"),
+        (aidx(leg("")).replace(IATA.encode(), b"urn:other"), "not_aidx"),
+        (aidx(root="IATA_AIDX_FlightLegRQ"), "not_aidx"),
+        (aidx(), "no_legs"),
         (in_soap(b""), "not_aidx"),
-        (in_soap(message(leg("")), header='<a:B xmlns:a="urn:a" s:mustUnderstand="1"/>'),
+        (in_soap(aidx(leg("")), header='<a:B xmlns:a="urn:a" s:mustUnderstand="1"/>'),
          "must_understand"),
-        (message("<Errors/>", root="IATA_AIDX_FlightLegRS"), "sender_failed"),
+        (aidx("<Errors/>", root="IATA_AIDX_FlightLegRS"), "sender_failed"),
     ],
 )  # fmt: skip
 def test_bodies_that_are_no_push(body: bytes, code: str) -> None:
     with pytest.raises(AidxRefused) as refused:
         read_aidx(body, NOW, KNOWN)
     assert refused.value.code == code
+
+
+STEPS = st.lists(
+    st.sampled_from([
+        time("OFB", "EST", clock(70)), time("OFB", "EST", ""), time("OFB", "ACT", clock(-3)),
+        time("GTO", "ACT", clock(-20)), time("BST", "ACT", clock(-15)),
+        "<OperationalStatus>DX</OperationalStatus>", "<OperationalStatus>OP</OperationalStatus>",
+        "<OperationalStatus>LAN</OperationalStatus>",
+        "<PlannedArrivalAptHistory>LGW</PlannedArrivalAptHistory>",
+        resources("Departure", "<PassengerGate>B22</PassengerGate>"),
+        resources("Departure", f"<PassengerGate {NIL}/>"),
+        resources("Arrival", "<BaggageClaimUnit>3</BaggageClaimUnit>", "Planned"),
+        "<CodeShareInfo><Airline>ZZ</Airline><FlightNumber>4</FlightNumber></CodeShareInfo>",
+        f"<CodeShareInfo {NIL}/>",
+    ]),
+    max_size=4,
+)  # fmt: skip
+TOLD = st.lists(
+    st.tuples(STEPS, st.sampled_from([1, 2]), st.integers(1, 2)), min_size=1, max_size=6
+)
+
+
+def columns(bodies: list[tuple[int, bytes]]) -> Columns:
+    said: dict[int, dict[str, Said]] = {}
+    for feed_id, body in bodies:
+        for patch in read_aidx(body, NOW, KNOWN).patches:
+            said[feed_id] = combine(said.get(feed_id, {}), read_patch(patch, NOW))
+    return merge(said, {1: Authority(100), 2: Authority(10, {"movement": 200})})
+
+
+@given(told=TOLD, dice=st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_order_and_repetition_of_bodies_do_not_matter(told: Any, dice: Any) -> None:
+    """A10, from the bytes on."""
+    bodies = []
+    for minute, (steps, feed_id, attempt) in enumerate(told):
+        repeat = f"<RepeatNumber>{attempt}</RepeatNumber>"
+        made = (NOW - timedelta(minutes=60 - minute)).isoformat()
+        one = leg(planned() + "".join(steps), identifier(repeat=repeat))
+        bodies.append((feed_id, aidx(one, TimeStamp=made)))
+    shuffled = bodies + dice.choices(bodies, k=3)
+    dice.shuffle(shuffled)
+    assert columns(shuffled) == columns(bodies)

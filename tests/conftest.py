@@ -27,6 +27,11 @@ SLOW = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`make faults` gives 10."""
     parser.addoption(
+        "--samples",
+        type=Path,
+        help="a folder with messages of real airports: tests/unit/test_samples.py reads them",
+    )
+    parser.addoption(
         "--times", type=int, default=1, help="how many times more faults the tests of faults inject"
     )
 
@@ -63,6 +68,12 @@ def turn(nodeid: str) -> int:
 
 def is_any(nodeid: str, prefixes: Sequence[str]) -> bool:
     return nodeid.startswith(tuple(f"tests/{prefix}" for prefix in prefixes))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Without a folder of samples there is no test of them, so that none is skipped."""
+    absent = config.getoption("--samples") is None
+    return True if absent and collection_path.name == "test_samples.py" else None
 
 
 @pytest.fixture

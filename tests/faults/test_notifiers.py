@@ -66,7 +66,7 @@ class Traffic:
             await asyncio.sleep(PAUSE)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("point", POINTS)
 async def test_notifiers_killed_at_one_point_all_the_time_leave_a_true_ledger(
     pool: "Pool[asyncpg.Record]",
@@ -95,7 +95,7 @@ async def test_notifiers_killed_at_one_point_all_the_time_leave_a_true_ledger(
         command = [sys.executable, "-m", "tests.support.dying_notifier", dsn, str(account_file)]
         command += [fcm.base_url, point, str(kills)]
         async with traffic.running(), Child(command, folder=REPOSITORY) as child:
-            assert await child.wait(30 + 2 * kills) == 0, child.output()
+            assert await child.wait(60 + 10 * kills) == 0, child.output()
             lines = child.output().splitlines()
         await ChangeLog(pool).sequence()
         async with running(survivor):

@@ -1,6 +1,7 @@
 """One PostgreSQL server for a worker of the run, one database for a test."""
 
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import asyncpg
 import pytest

@@ -5,6 +5,7 @@ import itertools
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -53,8 +54,10 @@ def build(name: str) -> Path:
 
 def build_native() -> None:
     """The native writer, in place, where it was not built by the installation."""
-    code = "from setuptools import setup; setup()"
-    command = [sys.executable, "-c", code, "-q", "build_ext", "--inplace"]
+    folder = FOLDER.parent / "realtime"
+    built = folder / f"_sendall{sysconfig.get_config_var('EXT_SUFFIX')}"
+    flags = ["-O2", "-shared", "-fPIC", f"-I{sysconfig.get_path('include')}"]
+    command = ["cc", *flags, str(folder / "_sendall.c"), "-o", str(built)]
     subprocess.run(command, check=False, capture_output=True)
 
 

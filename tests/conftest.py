@@ -14,7 +14,8 @@ from tests.support.postgres import PostgresServer
 FOLDER = Path(__file__).parent
 TIMED = (
     "faults/test_ledger", "faults/test_fcm", "e2e/test_freshness", "e2e/test_latency",
-    "e2e/test_replay",
+    "e2e/test_replay", "faults/test_broker", "faults/test_client_links", "faults/test_frozen_relay",
+    "faults/test_long_transactions",
 )  # fmt: skip
 """They judge how long something took: one worker runs them, never two at the same time."""
 SLOW = (

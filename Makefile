@@ -17,10 +17,10 @@ stack: .venv/.test web/dist/.built
 test faults bench: export PYTHONDONTWRITEBYTECODE :=
 
 test: .venv/.test web/dist/.built
-	$(PY) -m pytest --hypothesis-profile=ci --numprocesses $(WORKERS) --dist loadgroup \
-		--no-loadscope-reorder
+	$(PY) -m pytest --hypothesis-profile=ci --numprocesses $(WORKERS) --no-loadscope-reorder
 	cd web && npm test
 
+# The faults of `make test` at their full length: 60 to 90 minutes.
 faults: .venv/.test
 	$(PY) -m pytest tests/faults -s --times 10
 
@@ -28,6 +28,7 @@ bench: .venv/.test
 	$(PY) -m bench $(BENCH)
 	$(PY) -m bench.ingest $(INGEST)
 	$(PY) -m bench.push $(PUSH)
+	$(PY) -m bench.fanout $(FANOUT)
 
 check: .venv/.test web/node_modules/.installed
 	.venv/bin/ruff check .

@@ -10,7 +10,9 @@ from msgspec import Struct, field
 
 from api.feed import Complaint, Reading, Reference
 from api.feed_aidx_leg import LegRefused, read_leg
+from api.feed_manner import BodyRefused, Manner
 from api.feed_times import read_time
+from api.feed_words import MOST_COMPLAINTS, MOST_UNKNOWN
 from api.xml_parts import Element, XmlRefused, read_xml
 
 IATA = "http://www.iata.org/IATA/2007/00"
@@ -51,6 +53,18 @@ class AidxBody(Struct, frozen=True, kw_only=True):
         name = self.attributes.get("TransactionIdentifier") or self.attributes.get("CorrelationID")
         number = self.attributes.get("SequenceNmbr")
         return name and (f"{name}/{number}" if number else name)
+
+
+def parse(body: bytes, now: datetime, reference: Reference, manner: Manner) -> Reading:
+    """The legs of a body that comes in a folder or on a topic, where nobody waits for an answer."""
+    try:
+        found = read_aidx_body(body, now, reference, manner.encoding or None)
+    except XmlRefused as refused:
+        raise BodyRefused(refused.text.rstrip(".")) from None
+    if found.is_test:
+        raise BodyRefused('Target="Test" is taken over HTTP only, from a synthetic feed')
+    del found.reading.complaints[MOST_COMPLAINTS:]
+    return found.reading
 
 
 def read_aidx(body: bytes, heard_at: datetime, reference: Reference) -> Reading:
@@ -107,7 +121,8 @@ class _Legs:
         for code, name, text in found.faults:
             reading.complaints.append(Complaint(code=code, text=text, field=name, record=record))
         for name in found.unknown:
-            reading.unknown[name] = reading.unknown.get(name, 0) + 1
+            if name in reading.unknown or len(reading.unknown) < MOST_UNKNOWN:
+                reading.unknown[name] = reading.unknown.get(name, 0) + 1
 
 
 def source_time(attributes: dict[str, str], heard_at: datetime) -> datetime:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from api import feed_acris, feed_csv, feed_native, feed_typeb
+from api import feed_acris, feed_aidx, feed_csv, feed_native, feed_typeb
 from api.feed_json import at, decoded_json, records_of
 from api.feed_manner import BodyRefused, Parse
 
@@ -27,10 +27,12 @@ FORMATS: Mapping[str, Format] = MappingProxyType({
     "native": Format(feed_native.parse, "application/json", "Gatecast's own patches"),
     "csv": Format(feed_csv.parse, "text/csv", "a row for each leg, or a slot coordinator's list"),
     "acris": Format(feed_acris.parse, "application/json", "ACRIS seamless travel, and its kin"),
+    "aidx": Format(feed_aidx.parse, "application/xml", "IATA AIDX flight legs", hashed=True),
     "typeb": Format(feed_typeb.parse, "text/plain", "MVT, MVA and DIV", hashed=True),
 })  # fmt: skip
 
 MARKS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("aidx", re.compile(r"<[^\0]*?<?(?:\w+:)?IATA_AIDX_FlightLeg(?:NotifRQ|RS)\b")),
     ("typeb", re.compile(r"(?:.*\n){0,8}?(?:(?:COR|REV) ?)?(?:MVT|MVA|DIV)\s*\n.+/[0-9]{2}.*\.")),
     ("csv", re.compile(r"[^\n{<]*\b(flight|airline|ArrDep)\b[^\n]*[,;\t|]", re.IGNORECASE)),
 )

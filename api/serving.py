@@ -7,6 +7,7 @@ import random
 import signal
 import socket
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import structlog
 import uvicorn
@@ -16,13 +17,17 @@ from starlette.routing import BaseRoute
 from api.tls import Certificate
 from api.workers import Workers
 from realtime.app import Readiness
+from realtime.connection import MAX_FRAME
+from realtime.detach import DetachingProtocol
 from realtime.errors import SHUTDOWN
+from realtime.guard import Guard
 from realtime.settings import Settings
-from realtime.transport_websocket import MAX_FRAME, Sockets
+from realtime.transport_websocket import Sockets
 from realtime.worker import Part
 
 SEND_BUFFER = 64 * 1024
 SECOND_SIGNAL = 130
+LEAVE_WITHIN = 2.0
 
 
 class Server(uvicorn.Server):
@@ -72,13 +77,18 @@ def listen_for(settings: Settings, workers: int) -> list[socket.socket]:
     return [listen(settings, shared=True) for _ in range(workers)]
 
 
-def server_of(app: Starlette, certificate: Certificate | None = None) -> Server:
+def server_of(
+    app: Starlette,
+    certificate: Certificate | None = None,
+    detach: bool = False,
+    guard: Guard | None = None,
+) -> Server:
     """uvicorn as Gatecast needs it: the fast parsers, no compression, no logs of its own."""
     context = None if certificate is None else certificate.context
     config = uvicorn.Config(
         app,
-        http="httptools",
-        ws="websockets-sansio",
+        http="httptools" if guard is None else cast(type[asyncio.Protocol], guard),
+        ws=DetachingProtocol if detach else "websockets-sansio",
         ws_max_size=MAX_FRAME,
         ws_ping_interval=None,
         ws_per_message_deflate=False,
@@ -113,7 +123,11 @@ class Process:
         self.certificate = None
         if app is not None or workers is not None:
             self.certificate = Certificate.of(settings)
-        self.server = server_of(app, self.certificate) if app is not None else None
+        self.guard = Guard()
+        self.server = None
+        if app is not None:
+            detach = settings.transport == "detached"
+            self.server = server_of(app, self.certificate, detach, self.guard)
         self.operations = None
         if operations and settings.operations_port:
             self.operations = server_of(Starlette(routes=operations))
@@ -138,6 +152,7 @@ class Process:
                 inside = listen(self.settings, "operations_port")
                 operations = group.create_task(self.operations.serve([inside]), name="operations")
             serving = None
+            tasks.append(group.create_task(self.guard.run(), name="guard"))
             if self.server is not None and bound is not None:
                 serving = group.create_task(self.server.serve([bound]), name="server")
             await self.stopping.wait()
@@ -171,8 +186,11 @@ class Process:
             return
         await asyncio.sleep(self.settings.drain_delay)
         self.server.stop_listening()
-        outboxes = list(self.sockets.clients.values()) if self.sockets is not None else []
-        random.shuffle(outboxes)
-        for outbox in outboxes:
-            outbox.disconnect(SHUTDOWN)
-            await asyncio.sleep(self.settings.drain / len(outboxes))
+        if self.sockets is None:
+            return
+        sinks = list(self.sockets.clients.values())
+        random.shuffle(sinks)
+        for sink in sinks:
+            sink.disconnect(SHUTDOWN)
+            await asyncio.sleep(self.settings.drain / len(sinks))
+        await self.sockets.gone(within=LEAVE_WITHIN)

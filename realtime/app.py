@@ -90,5 +90,5 @@ def node_routes(sockets: Sockets) -> list[BaseRoute]:
     """Where clients connect."""
     return [
         WebSocketRoute("/connection/websocket", sockets.endpoint),
-        *sse_routes(sockets.shared, sockets.clients),
+        *sse_routes(sockets.shared, sockets),
     ]

@@ -2,12 +2,14 @@
 
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from importlib.metadata import version
 from typing import Any, Protocol
 
 from msgspec import Struct, field
 
+from realtime.admission import Admission
+from realtime.audience import Sink
 from realtime.channels import Channel, parse_channel
 from realtime.clock import WallClock
 from realtime.errors import (
@@ -21,14 +23,14 @@ from realtime.errors import (
     PERMISSION_DENIED,
     SEND_NOT_AVAILABLE,
     STALE,
+    TOO_MANY_REQUESTS,
     DisconnectCode,
     Disconnected,
     Refused,
 )
-from realtime.hub import Hub, Sink
-from realtime.outbox import Traffic
+from realtime.hub import Hub
 from realtime.protocol import (
-    PING,
+    Ack,
     Command,
     Connect,
     History,
@@ -42,6 +44,7 @@ from realtime.protocol import (
 )
 from realtime.settings import Settings
 from realtime.tokens import Tokens
+from realtime.traffic import Traffic
 
 MAX_CHANNELS = 128
 BUILD = version("gatecast")
@@ -72,16 +75,30 @@ class Shared(Struct, frozen=True):
     monotonic: Callable[[], float]
     load_leg: LoadLeg
     wall: WallClock = field(default_factory=WallClock)
-    traffic: Traffic = field(default_factory=Traffic)
+    admission: Admission = field(default_factory=Admission)
+
+    @property
+    def traffic(self) -> Traffic:
+        """What is counted."""
+        return self.hub.traffic
+
+
+Later = Coroutine[Any, Any, dict[str, Any]]
+"""The result of a command that has to wait for something."""
+
+
+def lacking(shared: Shared, channel: Channel) -> bool:
+    """Whether the leg of the channel is not among those that boards may show."""
+    state, key = shared.hub.state, channel.subject
+    if channel.kind != "flight" or state is None:
+        return False
+    return state.stream(key) is None and state.new_key(key) is None
 
 
 async def hold(shared: Shared, channel: Channel) -> None:
-    """Load a leg that is not among those that boards may show; Refused while that cannot be."""
-    state, key = shared.hub.state, channel.subject
-    if channel.kind != "flight" or state is None:
-        return
-    if state.stream(key) is None and state.new_key(key) is None:
-        await shared.load_leg(key)
+    """Load a leg that nobody holds; Refused while that cannot be."""
+    if lacking(shared, channel):
+        await shared.load_leg(channel.subject)
 
 
 async def subscribe(
@@ -95,6 +112,21 @@ async def subscribe(
 class Client:
     """The state machine behind one socket; the socket itself is the sink."""
 
+    __slots__ = (
+        "_deadline",
+        "_expires",
+        "_next_ping",
+        "account_id",
+        "bucket",
+        "channels",
+        "connected",
+        "due",
+        "id",
+        "shared",
+        "sink",
+        "unanswered_pings",
+    )
+
     transport = "websocket"
 
     def __init__(self, sink: Sink, shared: Shared) -> None:
@@ -105,19 +137,45 @@ class Client:
         self.connected = False
         self.channels: set[str] = set()
         self.unanswered_pings = 0
-        started = shared.monotonic()
-        self._deadline = started + shared.settings.connect_timeout
+        now = shared.monotonic()
+        self._deadline = now + shared.settings.connect_timeout
         self._next_ping = float("inf")
         self._expires = float("inf")
+        self.bucket = 0
+        self.due = self._next_look(now)
 
     async def receive(self, frame: bytes | str) -> None:
         """Obey the commands of one frame in order; Disconnected ends the connection."""
-        for command in decode_commands(frame):
-            await self._obey(command)
+        rest = self.obey(frame)
+        if rest is not None:
+            await rest
+
+    def obey(self, frame: bytes | str) -> Coroutine[Any, Any, None] | None:
+        """As `receive`, but at once as far as nothing has to wait; what is left is to be awaited.
+
+        Until that is done the client must not be given another frame.
+        """
+        commands = iter(decode_commands(frame))
+        for command in commands:
+            waiting = self._obey(command)
+            if waiting is not None:
+                return self._obey_rest(waiting, commands)
+        return None
+
+    async def _obey_rest(
+        self, waiting: Coroutine[Any, Any, None] | None, commands: Iterator[Command]
+    ) -> None:
+        if waiting is not None:
+            await waiting
+        for command in commands:
+            waiting = self._obey(command)
+            if waiting is not None:
+                await waiting
 
     def tick(self, now: float) -> DisconnectCode | None:
         """Send a ping when one is due; the code to close with when the client's time is over."""
         if not self.connected:
+            self.due = self._next_look(now)
             return STALE if now > self._deadline else None
         if now > self._expires:
             return EXPIRED
@@ -129,8 +187,16 @@ class Client:
             if not self.unanswered_pings:
                 self._deadline = now + settings.pong_timeout
             self.unanswered_pings += 1
-            self.sink.reply(PING)
+            self.sink.ping()
+        self.due = self._next_look(now)
         return None
+
+    def _next_look(self, now: float) -> float:
+        """When something may have to be done; who has not connected may do so at any time."""
+        if not self.connected:
+            return min(self._deadline, now + self.shared.settings.ping_interval / 2)
+        awaited = self._deadline if self.unanswered_pings else self._next_ping
+        return min(awaited, self._next_ping, self._expires)
 
     def leave(self) -> None:
         """The socket is gone: no channel may keep it."""
@@ -138,34 +204,46 @@ class Client:
             self.shared.hub.unsubscribe(self.sink, channel)
         self.channels.clear()
 
-    async def _obey(self, command: Command) -> None:
+    def _obey(self, command: Command) -> Coroutine[Any, Any, None] | None:
         methods = command.methods()
         if not methods:
             self.unanswered_pings = 0
-            return
+            return None
         method = methods[0]
         if self.connected == (method == "connect"):
             raise Disconnected(BAD_COMMAND)
         try:
-            result = await self._answer(method, command)
+            result = self._answer(method, command)
         except Refused as refused:
             self.shared.traffic.refused[str(refused.error.code)] += 1
             self.sink.reply(error_reply(command.id, refused.error))
-        else:
-            self.sink.reply(reply(command.id, method, result))
+            return None
+        if isinstance(result, Coroutine):
+            return self._reply_later(command.id, method, result)
+        self.sink.reply(reply(command.id, method, result))
+        return None
 
-    async def _answer(self, method: str, command: Command) -> Any:
+    async def _reply_later(self, command_id: int, method: str, later: Later) -> None:
+        try:
+            result = await later
+        except Refused as refused:
+            self.shared.traffic.refused[str(refused.error.code)] += 1
+            self.sink.reply(error_reply(command_id, refused.error))
+        else:
+            self.sink.reply(reply(command_id, method, result))
+
+    def _answer(self, method: str, command: Command) -> dict[str, Any] | Later:
         if command.connect is not None:
             return self._connect(command.connect)
         if command.subscribe is not None:
-            return await self._subscribe(command.subscribe)
+            return self._subscribe(command.subscribe)
         if command.unsubscribe is not None:
             self._unsubscribe(command.unsubscribe.channel)
             return {}
         if command.rpc is not None:
-            return {"data": {"settled": await self._ack(command.rpc)}}
+            return self._ack(command.rpc)
         if command.history is not None:
-            return await self._history(command.history)
+            return self._history(command.history)
         if command.refresh is not None:
             return self._refresh(command.refresh)
         if method == "ping":
@@ -178,6 +256,8 @@ class Client:
 
     def _connect(self, request: Connect) -> dict[str, Any]:
         settings, now = self.shared.settings, self.shared.monotonic()
+        if not self.shared.admission.take(now, settings.connects_per_second):
+            raise Refused(TOO_MANY_REQUESTS)
         expiry: dict[str, Any] = {}
         if request.token:
             account_id, expiry = self._verify(request.token)
@@ -213,18 +293,32 @@ class Client:
         self._expires = self.shared.monotonic() + left + TOKEN_LEEWAY
         return claims.account_id, {"expires": True, "ttl": max(1, int(left))}
 
-    async def _subscribe(self, request: Subscribe) -> dict[str, Any]:
+    def _subscribe(self, request: Subscribe) -> dict[str, Any] | Later:
         if not request.channel:
             raise Disconnected(BAD_COMMAND)
         channel = parse_channel(request.channel)
         if len(self.channels) >= MAX_CHANNELS and channel.name not in self.channels:
             raise Refused(LIMIT_EXCEEDED)
-        result = await subscribe(self.shared, self.sink, channel, request)
+        if lacking(self.shared, channel):
+            return self._subscribe_later(channel, request)
+        return self._join(channel, request)
+
+    async def _subscribe_later(self, channel: Channel, request: Subscribe) -> dict[str, Any]:
+        await hold(self.shared, channel)
+        return self._join(channel, request)
+
+    def _join(self, channel: Channel, request: Subscribe) -> dict[str, Any]:
+        result = self.shared.hub.subscribe(self.sink, channel, request)
         self.channels.add(channel.name)
         return result
 
-    async def _history(self, request: History) -> dict[str, Any]:
+    def _history(self, request: History) -> dict[str, Any] | Later:
         channel = parse_channel(request.channel)
+        if lacking(self.shared, channel):
+            return self._history_later(channel, request)
+        return self.shared.hub.history(channel, request)
+
+    async def _history_later(self, channel: Channel, request: History) -> dict[str, Any]:
         await hold(self.shared, channel)
         return self.shared.hub.history(channel, request)
 
@@ -233,7 +327,7 @@ class Client:
             self.channels.discard(channel)
             self.shared.hub.unsubscribe(self.sink, channel)
 
-    async def _ack(self, request: Rpc) -> int:
+    def _ack(self, request: Rpc) -> Later:
         if request.method != "ack":
             raise Refused(NOT_AVAILABLE)
         if not self.account_id:
@@ -241,4 +335,8 @@ class Client:
         ack = decode_ack(request.data)
         if ack is None:
             raise Refused(BAD_REQUEST)
-        return await self.shared.settle(self.account_id, ack.epoch, ack.attentive, ack.legs)
+        return self._settle(ack)
+
+    async def _settle(self, ack: Ack) -> dict[str, Any]:
+        settled = await self.shared.settle(self.account_id, ack.epoch, ack.attentive, ack.legs)
+        return {"data": {"settled": settled}}

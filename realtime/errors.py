@@ -48,6 +48,7 @@ class DisconnectCode(Struct, frozen=True):
 
 
 SHUTDOWN = DisconnectCode(3001, "shutdown")
+SERVER_ERROR = DisconnectCode(3004, "server error")
 EXPIRED = DisconnectCode(3005, "connection expired")
 SLOW = DisconnectCode(3008, "slow")
 FORCE_RECONNECT = DisconnectCode(3011, "force reconnect")

@@ -1,11 +1,12 @@
 """Channels and their subscribers; every publication is encoded once a wire format."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 from msgspec import Raw
 
+from realtime.audience import Audience, Sink, WriteAll
 from realtime.channels import Channel, status_channel
 from realtime.errors import (
     ALREADY_SUBSCRIBED,
@@ -13,9 +14,9 @@ from realtime.errors import (
     NOT_AVAILABLE,
     TOO_MANY_REQUESTS,
     UNRECOVERABLE_POSITION,
-    DisconnectCode,
     Refused,
 )
+from realtime.fanout import Fanout
 from realtime.flight import Change
 from realtime.log_state import LogState, Published
 from realtime.protocol import (
@@ -26,62 +27,20 @@ from realtime.protocol import (
     History,
     Publication,
     Subscribe,
-    publication_push,
 )
-
-Slot = tuple[str, str]
-"""What a newer frame of the same slot replaces while it waits: a channel and a leg key."""
-
-
-Encode = Callable[[str, str, Sequence[Publication]], list[tuple[Slot, bytes]]]
-"""Epoch, channel and publications of one seq to the frames of one wire format."""
-
-
-def json_frames(
-    _: str, channel: str, publications: Sequence[Publication]
-) -> list[tuple[Slot, bytes]]:
-    """Pushes of the client protocol."""
-    return [((channel, each.key), publication_push(channel, each)) for each in publications]
-
-
-class Sink(Protocol):
-    """One connection as the hub sees it; nothing here waits."""
-
-    encode: Encode
-
-    def reply(self, frame: bytes) -> None:
-        """Queue a frame that nothing replaces."""
-        ...
-
-    def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> None:
-        """Queue frames of one seq; while the client is slow they replace what waits for the same
-        slot."""
-        ...
-
-    def forget(self, channel: str) -> None:
-        """Drop what waits for this channel."""
-        ...
-
-    def invalidate(self, channel: str) -> None:
-        """The subscription has ended, because its position means nothing any more."""
-        ...
-
-    def end(self, channel: str) -> None:
-        """The channel has come to its end, and has said where its leg goes on."""
-        ...
-
-    def disconnect(self, disconnect: DisconnectCode) -> None:
-        """Close with this code after what is queued."""
-        ...
+from realtime.traffic import Traffic
+from realtime.writers import write_each
 
 
 class Hub:
     """The state at one log position, and who listens to what of it."""
 
-    def __init__(self, status_of: Callable[[str], Raw]) -> None:
+    def __init__(self, status_of: Callable[[str], Raw], write_all: WriteAll = write_each) -> None:
         self.status_of = status_of
         self.state: LogState | None = None
-        self.sinks: dict[str, set[Sink]] = {}
+        self.sinks: dict[str, Audience] = {}
+        self.traffic = Traffic()
+        self.fanout = Fanout(write_all, self.traffic)
         self.published = 0
         self.joins: Counter[tuple[str, str]] = Counter()
 
@@ -93,6 +52,10 @@ class Hub:
     def ready(self) -> bool:
         return self.state is not None and self.state.ready
 
+    async def run(self) -> None:
+        """Until cancelled: go on with what a turn was too short for."""
+        await self.fanout.run(lambda: self.epoch)
+
     def apply(self, changes: Iterable[Change]) -> None:
         """Move on by these rows of the log and tell the subscribers."""
         assert self.state is not None
@@ -101,6 +64,7 @@ class Hub:
             self._publish(published)
             if b'"key"' in bytes(change.changed):
                 self._end_moved(published)
+        self.fanout.flush(self.epoch)
 
     def _end_moved(self, published: Published) -> None:
         """A flight channel whose leg got another key ends once it has said so."""
@@ -108,17 +72,23 @@ class Hub:
         for channel, _ in published:
             key = channel.removeprefix("flight:")
             if key != channel and self.state.moved_to(key) is not None:
-                for sink in self.sinks.pop(channel, ()):
-                    sink.end(channel)
+                audience = self.sinks.pop(channel, None)
+                if audience is not None:
+                    self.fanout.finish(audience, self.epoch)
+                    for sink in audience:
+                        sink.end(channel)
+                    audience.clear()
 
     def reset(self, state: LogState) -> None:
         """Positions that clients hold mean nothing any more: make them subscribe afresh."""
         self.state = state
-        for channel, sinks in list(self.sinks.items()):
+        for channel, audience in list(self.sinks.items()):
             if channel.startswith("status:"):
                 continue
             del self.sinks[channel]
-            for sink in sinks:
+            subscribers = list(audience)
+            audience.clear()
+            for sink in subscribers:
                 sink.invalidate(channel)
 
     def publish_status(self) -> None:
@@ -127,6 +97,7 @@ class Hub:
         for airport in airports:
             publication = Publication(data=self.status_of(airport))
             self._publish([(status_channel(airport), [publication])])
+        self.fanout.flush(self.epoch)
 
     def subscribe(self, sink: Sink, channel: Channel, request: Subscribe) -> dict[str, Any]:
         """The result of a subscribe command; Refused when it cannot be granted."""
@@ -146,7 +117,10 @@ class Hub:
             else:
                 result = flight_result(self.state, channel, request)
         self.joins[channel.kind, outcome_of(result)] += 1
-        self.sinks.setdefault(channel.name, set()).add(sink)
+        audience = self.sinks.get(channel.name)
+        if audience is None:
+            audience = self.sinks[channel.name] = Audience(channel.name)
+        audience.join(sink)
         return result
 
     def history(self, channel: Channel, request: History) -> dict[str, Any]:
@@ -159,27 +133,28 @@ class Hub:
 
     def unsubscribe(self, sink: Sink, channel: str) -> None:
         """Nothing of this channel reaches the sink any more."""
-        sinks = self.sinks.get(channel)
-        if sinks is None:
+        audience = self.sinks.get(channel)
+        if audience is None or sink not in audience:
             return
-        sinks.discard(sink)
+        audience.leave(sink)
         sink.forget(channel)
-        if not sinks:
+        if not len(audience):
             del self.sinks[channel]
+
+    def change_lane(self, sink: Sink, channels: Collection[str], lane: int) -> None:
+        """From now on the sink of these channels is served in this way."""
+        old, sink.lane = sink.lane, lane
+        for channel in channels if old != lane else ():
+            audience = self.sinks.get(channel)
+            if audience is not None:
+                audience.change_lane(sink, old)
 
     def _publish(self, published: Published) -> None:
         for channel, publications in published:
-            sinks = self.sinks.get(channel)
-            if not sinks:
-                continue
-            self.published += len(publications)
-            encoded: dict[Encode, list[tuple[Slot, bytes]]] = {}
-            for sink in sinks:
-                frames = encoded.get(sink.encode)
-                if frames is None:
-                    frames = sink.encode(self.epoch, channel, publications)
-                    encoded[sink.encode] = frames
-                sink.publish(frames)
+            audience = self.sinks.get(channel)
+            if audience is not None and publications:
+                self.published += len(publications)
+                self.fanout.add(audience, publications)
 
 
 def outcome_of(result: Mapping[str, Any]) -> str:

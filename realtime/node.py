@@ -21,6 +21,7 @@ from realtime.hub import Hub
 from realtime.log_state import HELD, RECENT_HELD, Loaded, LoadedLeg, LogState
 from realtime.protocol import encode
 from realtime.settings import Settings
+from realtime.writers import writer
 
 # Somewhat more than what may be recovered: LogState itself decides where that begins.
 RECENT_SECONDS, RECENT_ROWS = 1020, RECENT_HELD + 1
@@ -73,7 +74,7 @@ class Node:
         self.build = build
         self.bus = bus
         self.settings = settings
-        self.hub = Hub(self.status_of)
+        self.hub = Hub(self.status_of, writer(settings.writer == "auto"))
         self.wall = WallClock()
         self.clock = Clock(self.wall.now(), self.wall.now())
         self.feeds: Sequence[Feed] = ()
@@ -87,6 +88,7 @@ class Node:
         """Until cancelled; losing the database or the bus is waited out, nothing else is."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.bus.run(), name="bus")
+            group.create_task(self.hub.run(), name="fan out")
             group.create_task(self._follow(), name="node follow")
             group.create_task(self._watch(), name="node watch")
 

@@ -1,50 +1,61 @@
 """What waits for one connection: frames in order; for a slow one only the newest of each slot."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
-from msgspec import Struct, field
-
+from realtime.audience import WAITING, Encode, Slot, json_frames
 from realtime.errors import DisconnectCode
-from realtime.hub import Encode, Slot, json_frames
-from realtime.protocol import join, unsubscribe_push
+from realtime.protocol import PING, join, unsubscribe_push
+from realtime.traffic import Traffic
 
 MAX_UNREAD_REPLIES = 256
 STATE_INVALIDATED = (2502, "state invalidated")
 MOVED = (2000, "moved")  # below 2500 for good: who subscribed again would hear the same again
 
 
-class Traffic(Struct):
-    """What the connections of a node have carried; `conflated` frames gave way to newer ones.
-
-    `closes` are by code, or "left" when the client went; `refused` by the code of the error.
-    """
-
-    frames: int = 0
-    bytes: int = 0
-    conflated: int = 0
-    closes: Counter[str] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
-
-    def closed(self, ended: DisconnectCode | None) -> None:
-        """A connection is over."""
-        self.closes["left" if ended is None else str(ended.code)] += 1
-
-
-class Session(Protocol):
-    """A connected client as the keepalive sees it."""
-
-    transport: str
-
-    def tick(self, now: float) -> DisconnectCode | None:
-        """Send a ping when one is due; the code to close with when the client's time is over."""
-        ...
-
-
 Place = tuple[str, str, int]
 """A slot, and a number that is 0 where a newer frame may replace the one that waits."""
+
+
+class Backlog:
+    """Frames in order; of a slot only the newest where that was asked for."""
+
+    __slots__ = ("_frames", "_number")
+
+    def __init__(self) -> None:
+        self._frames: dict[Place, bytes] = {}
+        self._number = 0
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def reply(self, frame: bytes) -> None:
+        self._number += 1
+        self._frames["", "", self._number] = frame
+
+    def publish(self, frames: Sequence[tuple[Slot, bytes]], conflate: bool = True) -> int:
+        """How many frames gave way to these."""
+        gone = 0
+        for (channel, key), frame in frames:
+            if conflate:
+                place = channel, key, 0
+                gone += self._frames.pop(place, None) is not None
+            else:
+                self._number += 1
+                place = channel, key, self._number
+            self._frames[place] = frame
+        return gone
+
+    def forget(self, channel: str) -> None:
+        """Drop the publications of this channel."""
+        for place in [place for place in self._frames if place[0] == channel]:
+            del self._frames[place]
+
+    def take(self) -> list[bytes]:
+        """Everything that waits."""
+        frames = list(self._frames.values())
+        self._frames.clear()
+        return frames
 
 
 class Outbox:
@@ -60,41 +71,43 @@ class Outbox:
         traffic: Traffic | None = None,
     ) -> None:
         self.encode = encode
+        self.lane = WAITING
+        self.descriptor = -1
         self.traffic = Traffic() if traffic is None else traffic
         self._join = join
-        self._waiting: dict[Place, bytes] = {}
-        self._number = 0
+        self._backlog = Backlog()
         self._in_hand = False
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
         self.ended: DisconnectCode | None = None
 
+    @property
+    def code(self) -> int:
+        """With which it is closed; 0 while it is not."""
+        return 0 if self.ended is None else self.ended.code
+
     def __len__(self) -> int:
-        """Frames that wait."""
-        return len(self._waiting)
+        return len(self._backlog)
 
     def reply(self, frame: bytes) -> None:
-        self._number += 1
-        self._waiting["", "", self._number] = frame
-        if len(self._waiting) >= MAX_UNREAD_REPLIES:
+        self._backlog.reply(frame)
+        if len(self._backlog) >= MAX_UNREAD_REPLIES:
             self._drained.clear()
         self._filled.set()
 
     def publish(self, frames: Sequence[tuple[Slot, bytes]]) -> None:
-        for (channel, key), frame in frames:
-            if self._in_hand:
-                place = channel, key, 0
-                self.traffic.conflated += self._waiting.pop(place, None) is not None
-            else:
-                self._number += 1
-                place = channel, key, self._number
-            self._waiting[place] = frame
+        self.traffic.conflated += self._backlog.publish(frames, self._in_hand)
         self._filled.set()
 
+    def took(self, wire: bytes, count: int) -> None:
+        """Nothing is written to it at once."""
+
+    def ping(self) -> None:
+        self.reply(PING)
+
     def forget(self, channel: str) -> None:
-        for place in [place for place in self._waiting if place[0] == channel]:
-            del self._waiting[place]
+        self._backlog.forget(channel)
 
     def invalidate(self, channel: str) -> None:
         self.forget(channel)
@@ -112,13 +125,11 @@ class Outbox:
         self._in_hand = False
         await self._filled.wait()
         self._filled.clear()
-        frames = list(self._waiting.values())
-        self._waiting.clear()
         self._in_hand = True
         self._drained.set()
+        frames = self._backlog.take()
         body = self._join(frames)
-        self.traffic.frames += len(frames)
-        self.traffic.bytes += len(body)
+        self.traffic.sent(len(frames), len(body))
         return body
 
     async def drained(self) -> None:

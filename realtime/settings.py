@@ -4,7 +4,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -38,6 +38,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     firebase_web: str = ""  # JSON of the web app in Firebase; empty: browsers get no push
     log_format: str = "auto"  # auto | pretty | json
     log_level: str = "info"
+    transport: Literal["detached", "asgi"] = "detached"  # of WebSockets after their handshake
+    connects_per_second: Annotated[int, Meta(ge=1)] = 1000  # above it clients come back later
+    writer: Literal["auto", "pure"] = "auto"  # pure: without the loop in C, also where it was built
     ping_interval: Seconds = 25.0
     pong_timeout: Seconds = 8.0
     connect_timeout: Seconds = 10.0

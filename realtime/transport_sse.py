@@ -8,7 +8,7 @@ carries an id, so that a position never lies between them.
 import asyncio
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from realtime.audience import Sink, Slot
 from realtime.channels import Channel, parse_channel, status_channel
 from realtime.client import Shared, hold, subscribe
 from realtime.errors import (
@@ -27,9 +28,10 @@ from realtime.errors import (
     Refused,
 )
 from realtime.flight import parse_leg_key
-from realtime.hub import Slot
-from realtime.outbox import Outbox, Session, Traffic
+from realtime.outbox import Outbox
 from realtime.protocol import MAP, PHASE_STREAM, STREAM, Publication, Subscribe, encode
+from realtime.traffic import Traffic
+from realtime.wheel import Session
 
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -75,6 +77,16 @@ def parse_position(text: str) -> Position | None:
     return epoch, int(offset)
 
 
+class Connected(Protocol):
+    """Who keeps account of the clients of a node."""
+
+    clients: dict[Session, Sink]
+
+    def add(self, session: Session, sink: Sink) -> None: ...
+
+    def remove(self, session: Session) -> None: ...
+
+
 class StreamOutbox(Outbox):
     """An outbox whose owner subscribes again by itself."""
 
@@ -100,7 +112,7 @@ class EventStream(Response):
         channel: Channel,
         position: Position | None,
         shared: Shared,
-        connected: dict[Session, Outbox],
+        connected: Connected,
     ) -> None:
         super().__init__(headers=HEADERS)
         del self.headers["content-length"]
@@ -109,12 +121,13 @@ class EventStream(Response):
         self.shared = shared
         self.connected = connected
         self.outbox = StreamOutbox(shared.traffic)
-        self._ping_at = shared.monotonic() + shared.settings.ping_interval * random.uniform(0.5, 1)
+        self.bucket = 0
+        self.due = shared.monotonic() + shared.settings.ping_interval * random.uniform(0.5, 1)
 
     def tick(self, now: float) -> DisconnectCode | None:
         """A comment keeps proxies from closing; on a quiet board it moves the position on."""
-        if now >= self._ping_at:
-            self._ping_at = now + self.shared.settings.ping_interval
+        if now >= self.due:
+            self.due = now + self.shared.settings.ping_interval
             state = self.shared.hub.state
             joined = self.outbox in self.shared.hub.sinks.get(self.channel.name, ())
             frame = b": ping\n\n"
@@ -130,7 +143,7 @@ class EventStream(Response):
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b""})
             return
-        self.connected[self] = self.outbox
+        self.connected.add(self, self.outbox)
         name = self.channel.name
         stall = self.shared.settings.stall_timeout
         writer = asyncio.create_task(write(send, self.outbox, stall), name=f"write {name}")
@@ -140,8 +153,8 @@ class EventStream(Response):
             tasks = (writer, reader, follower)
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            del self.connected[self]
-            self.shared.traffic.closed(self.outbox.ended)
+            self.connected.remove(self)
+            self.shared.traffic.closed(self.outbox.code)
             for channel in (self.channel.name, self._freshness.name):
                 self.shared.hub.unsubscribe(self.outbox, channel)
             for task in (writer, reader, follower):
@@ -235,7 +248,7 @@ async def write(send: Send, outbox: Outbox, stall_timeout: float) -> None:
         outbox.disconnect(SLOW)
 
 
-def sse_routes(shared: Shared, connected: dict[Session, Outbox]) -> list[BaseRoute]:
+def sse_routes(shared: Shared, connected: Connected) -> list[BaseRoute]:
     """`/sse/flights/<leg key>` and `/sse/boards/<IATA>/<departures or arrivals>`."""
 
     def stream(name: str, request: Request) -> Response:
@@ -243,7 +256,7 @@ def sse_routes(shared: Shared, connected: dict[Session, Outbox]) -> list[BaseRou
             channel = parse_channel(name)
         except Refused:
             raise HTTPException(404, "No flight or board has such a name.") from None
-        if len(connected) >= MAX_STREAMS:
+        if len(connected.clients) >= MAX_STREAMS:
             raise HTTPException(503, "Too many clients; try again.", {"Retry-After": "5"})
         given = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
         return EventStream(channel, parse_position(given or ""), shared, connected)

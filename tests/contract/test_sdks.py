@@ -33,13 +33,14 @@ async def relay(pool: "Pool[asyncpg.Record]") -> AsyncIterator[None]:
     await asyncio.gather(running, return_exceptions=True)
 
 
-@pytest.fixture(params=["plain", "tls"])
+@pytest.fixture(params=["detached", "detached over tls", "asgi"])
 async def node(
     request: pytest.FixtureRequest, dsn: str, relay: None, tmp_path: Path
 ) -> AsyncIterator[Gatecast]:
     """A node in a process of its own, to be killed; also one that speaks TLS itself."""
-    process = Gatecast("realtime", dsn=dsn)
-    if request.param == "tls":
+    transport, *tls = request.param.split(" over ")
+    process = Gatecast("realtime", dsn=dsn, transport=transport)
+    if tls:
         process.show_certificate(issue(tmp_path, "127.0.0.1"))
     async with process:
         await process.ready()

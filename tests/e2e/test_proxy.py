@@ -69,7 +69,7 @@ async def test_a_client_behind_tls_is_moved_from_node_to_node_and_continues(
     legs = await add_legs(pool, 6)
     keys = [await key_of(pool, each) for each in legs]
     one, two, api = (Gatecast(role, dsn=dsn) for role in ("realtime", "realtime", "api"))
-    proxy = Proxy(tmp_path, [one.port, two.port], api.port, files)
+    proxy = Proxy(tmp_path, [one.port, two.port], [api.port], files)
     trust = ssl.create_default_context(cafile=files.ca)
     async with one, two, api, proxy, at_work(Relay(pool, ChangeLog(pool)).run()):
         for part in (one, two, api, proxy):

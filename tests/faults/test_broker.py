@@ -1,19 +1,32 @@
-"""F3: a broker that comes back empty."""
+"""F7: a broker that comes back empty, or is there and yet not."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import asyncpg
+import pytest
 
+from tests.support.fault_proxy import FaultProxy, proxied_url
 from tests.support.followers import add_person, at_rest
 from tests.support.gatecast import Gatecast
+from tests.support.kernel import resident
 from tests.support.ledger import check_log, log_caught_up
 from tests.support.legs import add_legs, key_of
 from tests.support.load import Watcher, Writers, watching
+from tests.support.pace import allowed
 from tests.support.rabbitmq import RabbitNode
+from tests.support.scene import scene
+from tests.support.tasks import at_work
+from tests.support.verdict import lag_line, lags, verdict
 from tests.support.wait import until
 
 Pool = asyncpg.Pool
 BOARD = "board:JFK:departures"
+NOTICED, LASTS, LONGEST, LAG = 3.0, 6.0, 60.0, 1.0  # seconds
+RESETS_EVERY = 2.0
+MIB = 1 << 20
+MAY_GROW = 12 * MIB
 AT_ONCE = {"grace": "0", "grace_urgent": "0"}
 
 
@@ -45,9 +58,9 @@ async def test_a_wiped_broker_loses_no_change_and_no_notice(
                     await broker.start()
                     await until(lambda: served(broker), within=60, what="queues are there again")
                     await go_on(writers)
-                await log_caught_up(pool, 10)
+                await log_caught_up(pool, 30)
                 rows = await check_log(pool, writers.acknowledged)
-                await watcher.wait_for(pool, legs, 10)
+                await watcher.wait_for(pool, legs, 30)
                 await until(lambda: published(pool), within=20, what="the relay caught up")
                 await until(lambda: at_rest(pool), within=60, what="every notice has ended")
             assert [part.exit_code for part in parts] == [None, None, None]
@@ -55,7 +68,7 @@ async def test_a_wiped_broker_loses_no_change_and_no_notice(
     assert watcher.connects == 1
     await check_notices(pool, legs)
     print(
-        f"\nF3: {writers.commits} commits, {rows} rows in the log, {watcher.received} publications"
+        f"\nF7: {writers.commits} commits, {rows} rows in the log, {watcher.received} publications"
     )
 
 
@@ -90,3 +103,96 @@ async def check_notices(pool: "Pool[asyncpg.Record]", legs: Sequence[int]) -> No
     assert [row["told"] for row in found] == [row["dep_gate"] for row in found]
     states = {row["state"] for row in await pool.fetch("SELECT DISTINCT state FROM delivery")}
     assert states <= {"sent", "superseded"}
+
+
+# A broker that is there, and yet not --------------------------------------------------------------
+
+
+@asynccontextmanager
+async def killed(broker: RabbitNode, _: FaultProxy) -> AsyncIterator[None]:
+    """SIGKILL; it comes back with what it has on disk."""
+    broker.kill()
+    yield
+    await broker.start()
+
+
+@asynccontextmanager
+async def short_of_memory(broker: RabbitNode, _: FaultProxy) -> AsyncIterator[None]:
+    """The memory alarm blocks whoever publishes."""
+    await broker.ctl("set_vm_memory_high_watermark", "absolute", "1MB")
+    yield
+    await broker.ctl("set_vm_memory_high_watermark", "absolute", "1GB")
+
+
+@asynccontextmanager
+async def short_of_disk(broker: RabbitNode, _: FaultProxy) -> AsyncIterator[None]:
+    """F6 for the broker: the disk alarm blocks whoever publishes."""
+    await broker.ctl("set_disk_free_limit", "mem_relative", "1000.0")
+    yield
+    await broker.ctl("set_disk_free_limit", "100MB")
+
+
+@asynccontextmanager
+async def often_reset(_: RabbitNode, way: FaultProxy) -> AsyncIterator[None]:
+    """Every connection is reset each 2 s."""
+
+    async def reset() -> None:
+        while True:
+            way.reset()
+            await asyncio.sleep(RESETS_EVERY)
+
+    async with at_work(reset()):
+        yield
+
+
+@asynccontextmanager
+async def silent(_: RabbitNode, way: FaultProxy) -> AsyncIterator[None]:
+    """A black hole between all parts and the broker."""
+    way.drop()
+    yield
+    way.mend()
+
+
+FAULTS = (often_reset, silent, short_of_memory, short_of_disk, killed)
+
+
+@pytest.mark.timeout(900)
+async def test_a_broker_in_trouble_makes_boards_lag_for_three_seconds_at_most(
+    pool: "Pool[asyncpg.Record]", dsn: str, times: int
+) -> None:
+    """A3: the broker is killed and away, short of memory, short of disk, reset each 2 s, cut off,
+    6 s each (60 s). From 3 s after the start of a fault boards lag by 1 s at most; the relay does
+    not grow; what it publishes again afterwards reaches no client twice."""
+    clock = asyncio.get_running_loop().time
+    windows: dict[str, tuple[float, float]] = {}
+    async with (
+        RabbitNode() as broker,
+        proxied_url(broker.url) as way,
+        scene(pool, dsn, way.leads(broker.url)) as stage,
+    ):
+        async with stage.writers.running(2):
+            await stage.go_on()
+            await stage.published(60)
+            before = resident(stage.relays[0].pid)
+            for fault in FAULTS:
+                async with fault(broker, way):
+                    began = clock()
+                    await asyncio.sleep(NOTICED + min(LASTS * times, LONGEST))
+                    windows[fault.__name__] = began + NOTICED, clock()
+                back = await stage.published(60)
+                await stage.go_on()
+                print(f"\nF7 {fault.__name__}: all confirmed {back:.1f} s after its end")
+            grown = resident(stage.relays[0].pid) - before
+        await stage.published()
+        await verdict(pool, stage.writers, [stage.watcher])
+        assert [part.exit_code for part in (*stage.relays, stage.node)] == [None, None]
+        found = {
+            name: await lags(pool, stage.writers, stage.watcher, *window)
+            for name, window in windows.items()
+        }
+    assert stage.watcher.connects == 1
+    for name, lag in found.items():
+        print(f"F7 {name}: from 3 s on {lag_line(lag)}")
+    print(f"F7: the relay grew by {grown / MIB:.1f} MiB")
+    assert max(lag[-1] for lag in found.values() if lag) <= allowed(LAG)
+    assert grown <= MAY_GROW

@@ -88,7 +88,7 @@ async def test_a_bad_link_costs_nobody_else_anything(
 
             await until(left, within=allowed(PING + PONG + 3), what="the dead are left")
             left_after = clock() - harmed
-            await asyncio.sleep(max(1.0, min(LASTS * times * 5, LONGEST) - left_after))
+            await asyncio.sleep(max(1.0, min(LASTS * times**2, LONGEST) - left_after))
             kernel = max(kernel, *unsent(node.settings.port))
             over = clock()
         narrow.mend()

@@ -14,7 +14,7 @@ from tests.support.verdict import lag_line, lags, verdict
 
 Pool = asyncpg.Pool
 BOARD = "board:JFK:departures"
-NORMAL, HELD, LONGEST = 3.0, 5.0, 600.0
+NORMAL, HELD, LONGEST = 3.0, 6.0, 600.0
 JITTER = 0.05
 """Seconds: what the scheduler of a machine in use adds to p99, whatever is held."""
 
@@ -23,7 +23,7 @@ JITTER = 0.05
 async def test_changes_pass_a_long_write_transaction_and_a_long_snapshot(
     pool: "Pool[asyncpg.Record]", dsn: str, times: int
 ) -> None:
-    """A1, A2: one transaction has written a leg and one holds a snapshot, for 5 s (10 min). The
+    """A1, A2: one transaction has written a leg and one holds a snapshot, for 6 s (10 min). The
     p99 from commit to screen stays within 2 × what it was; the change that was held back gets its
     place in the log once it is committed."""
     clock = asyncio.get_running_loop().time
@@ -44,7 +44,7 @@ async def test_changes_pass_a_long_write_transaction_and_a_long_snapshot(
                         "UPDATE flight_leg SET dep_gate = 'HELD' WHERE leg_id = $1", legs[-1]
                     )
                     held = clock()
-                    await asyncio.sleep(min(HELD * times * 12, LONGEST) if times > 1 else HELD)
+                    await asyncio.sleep(min(HELD * times**2, LONGEST))
                     released = clock()
                 await holder.close()
                 await reader.close()

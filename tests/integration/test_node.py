@@ -24,10 +24,17 @@ Pool = asyncpg.Pool
 BOARD = "board:JFK:departures"
 
 
+@pytest.fixture(params=["detached", "asgi"], autouse=True)
+def transport(request: pytest.FixtureRequest) -> str:
+    """What is true of a node is true on both."""
+    found: str = request.param
+    return found
+
+
 @pytest.fixture
-async def node(pool: "Pool[asyncpg.Record]") -> AsyncIterator[RunningNode]:
+async def node(pool: "Pool[asyncpg.Record]", transport: str) -> AsyncIterator[RunningNode]:
     await add_legs(pool, 3)
-    async with running_node(pool) as running:
+    async with running_node(pool, transport=transport) as running:
         yield running
 
 
@@ -118,13 +125,13 @@ async def test_the_history_of_a_flight(node: RunningNode, client: RawClient) -> 
 
 
 async def test_a_leg_that_no_board_may_show_is_loaded_for_its_channel(
-    pool: "Pool[asyncpg.Record]",
+    pool: "Pool[asyncpg.Record]", transport: str
 ) -> None:
     await add_legs(pool, 1, departs_in="-60 hours")
     key = await key_of(pool, 1)
     await ChangeLog(pool).sequence()
     await pool.execute("UPDATE change_log SET wall_at = wall_at - interval '1 hour'")
-    async with running_node(pool) as node:
+    async with running_node(pool, transport=transport) as node:
         state = node.node.hub.state
         assert state is not None
         assert not state.legs
@@ -142,7 +149,7 @@ async def test_a_leg_that_no_board_may_show_is_loaded_for_its_channel(
 
 
 async def test_the_old_key_of_a_leg_that_no_board_may_show_leads_to_it(
-    pool: "Pool[asyncpg.Record]",
+    pool: "Pool[asyncpg.Record]", transport: str
 ) -> None:
     await add_legs(pool, 1, departs_in="-60 hours")
     old = await key_of(pool, 1)
@@ -150,7 +157,7 @@ async def test_the_old_key_of_a_leg_that_no_board_may_show_leads_to_it(
     new = await key_of(pool, 1)
     await ChangeLog(pool).sequence()
     await pool.execute("UPDATE change_log SET wall_at = wall_at - interval '1 hour'")
-    async with running_node(pool) as node, RawClient(node.url) as client:
+    async with running_node(pool, transport=transport) as node, RawClient(node.url) as client:
         await client.connect()
         moved = await client.subscribe(f"flight:{old}")
         assert [each["data"] for each in moved["publications"]] == [{"moved_to": new}]
@@ -190,12 +197,12 @@ async def test_rows_enter_and_leave_with_the_clock(node: RunningNode, client: Ra
 
 
 async def test_freshness_comes_with_the_reply_and_on_its_own(
-    pool: "Pool[asyncpg.Record]",
+    pool: "Pool[asyncpg.Record]", transport: str
 ) -> None:
     await add_legs(pool)
     await add_feed(pool, max_silence="1 s", synthetic=True)
     async with (
-        running_node(pool, status_interval=0.3) as node,
+        running_node(pool, transport=transport, status_interval=0.3) as node,
         RawClient(node.url) as client,
     ):
         await client.connect()
@@ -323,8 +330,10 @@ async def test_a_foreign_origin_is_refused_before_the_handshake(node: RunningNod
         assert caught.value.response.status_code == 403
 
 
-async def test_silent_clients_are_ended(pool: "Pool[asyncpg.Record]") -> None:
-    async with running_node(pool, ping_interval=1.0, pong_timeout=0.5, connect_timeout=0.5) as node:
+async def test_silent_clients_are_ended(pool: "Pool[asyncpg.Record]", transport: str) -> None:
+    async with running_node(
+        pool, transport=transport, ping_interval=1.0, pong_timeout=0.5, connect_timeout=0.5
+    ) as node:
         async with RawClient(node.url) as mute:
             assert (await mute.closed())[0] == 3502
         async with RawClient(node.url) as deaf:
@@ -340,11 +349,11 @@ async def test_silent_clients_are_ended(pool: "Pool[asyncpg.Record]") -> None:
 
 
 async def test_one_stalled_reader_holds_up_nobody_and_finds_the_newest_state(
-    pool: "Pool[asyncpg.Record]",
+    pool: "Pool[asyncpg.Record]", transport: str
 ) -> None:
     await add_legs(pool, 150)
     async with (
-        running_node(pool, ping_interval=150, stall_timeout=150) as node,
+        running_node(pool, transport=transport, ping_interval=150, stall_timeout=150) as node,
         RawClient(node.url, ping_interval=None) as steady,
     ):
         stalled = RawClient(node.url, max_queue=1, ping_interval=None)
@@ -376,8 +385,10 @@ async def test_one_stalled_reader_holds_up_nobody_and_finds_the_newest_state(
         await stalled.close()
 
 
-async def test_sigterm_moves_clients_away_with_3001(pool: "Pool[asyncpg.Record]") -> None:
-    async with running_node(pool, drain=0.3) as node:
+async def test_sigterm_moves_clients_away_with_3001(
+    pool: "Pool[asyncpg.Record]", transport: str
+) -> None:
+    async with running_node(pool, transport=transport, drain=0.3) as node:
         clients = [await RawClient(node.url).open() for _ in range(5)]
         for client in clients:
             await client.connect()
@@ -421,7 +432,7 @@ async def test_without_its_database_a_node_serves_the_last_state_and_says_so(
 
 
 async def test_a_corrected_key_ends_the_old_channel_and_renames_the_row(
-    node: RunningNode, client: RawClient
+    node: RunningNode, client: RawClient, transport: str
 ) -> None:
     old = await key_of(node.pool, 1)
     await client.connect()
@@ -442,7 +453,7 @@ async def test_a_corrected_key_ends_the_old_channel_and_renames_the_row(
     assert [each["data"] for each in moved["publications"]] == [{"moved_to": new}]
     flight = await client.subscribe(f"flight:{new}")
     assert flight["publications"][0]["data"]["leg"]["key"] == new
-    async with running_node(node.pool) as young, RawClient(young.url) as other:
+    async with running_node(node.pool, transport=transport) as young, RawClient(young.url) as other:
         await other.connect()
         again = await other.subscribe(f"flight:{old}")
         assert [each["data"] for each in again["publications"]] == [{"moved_to": new}]

@@ -136,7 +136,7 @@ async def live(bus: Bus, log: ChangeLog, reader: Reader) -> Position:
     await linked(bus)
     start = await log.position()
     await write(log, 1)
-    await carry(bus, log, start.seq)
+    await until_published(bus, log, start.seq)
     end = await log.position()
     await reader.has(end.seq, 5)
     return end
@@ -158,7 +158,7 @@ async def drained(bus: RabbitBus) -> None:
         pass
 
 
-async def until_published(bus: RabbitBus, log: ChangeLog, after: int) -> None:
+async def until_published(bus: Bus, log: ChangeLog, after: int) -> None:
     """A relay's patience."""
 
     async def published() -> bool:

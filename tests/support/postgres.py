@@ -66,6 +66,10 @@ class PostgresServer:
         """Any signal to the postmaster."""
         os.kill(self._server.pid, signum)
 
+    async def halt(self) -> None:
+        """End it in good order; `revive` starts it again."""
+        await self._server.stop()
+
     async def revive(self) -> None:
         """Start it again after it ended; it recovers commits. Its address is a new one."""
         await self._server.wait()

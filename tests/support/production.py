@@ -38,7 +38,7 @@ class Production:
             amqp_url=amqp_url,
         )
         self.notifier.add_environment(fcm.environment)
-        self.front = Proxy(folder, [self.node.port], self.api.port)
+        self.front = Proxy(folder, [self.node.port], [self.api.port])
 
     @property
     def port(self) -> int:

@@ -17,10 +17,10 @@ class Proxy(Child):
         self,
         folder: Path,
         nodes: Sequence[int],
-        api: int,
+        apis: Sequence[int],
         certificate: CertificateFiles | None = None,
     ) -> None:
-        """`nodes` and `api` are ports."""
+        """`nodes` and `apis` are ports."""
         self.port = free_port()
         self.certificate = certificate
         listen, tls = f"127.0.0.1:{self.port}", ""
@@ -31,10 +31,8 @@ class Proxy(Child):
             PROXY_FOLDER=str(folder),
             PROXY_LISTEN=listen,
             PROXY_TLS=tls,
-            PROXY_REALTIME=" ".join(
-                f"server 127.0.0.1:{port} max_fails=1 fail_timeout=1s;" for port in nodes
-            ),
-            PROXY_API=f"server 127.0.0.1:{api};",
+            PROXY_REALTIME=servers(nodes),
+            PROXY_API=servers(apis),
         )
         (folder / "nginx.conf").write_text(configuration, "utf-8")
         super().__init__(nginx_command(folder))
@@ -58,3 +56,8 @@ class Proxy(Child):
         if self.exit_code is None:
             await self.stop()  # its workers would outlive a kill
         await super().__aexit__(kind, error, _)
+
+
+def servers(ports: Sequence[int]) -> str:
+    """Of an upstream; one that refuses is left alone for a second."""
+    return " ".join(f"server 127.0.0.1:{port} max_fails=1 fail_timeout=1s;" for port in ports)

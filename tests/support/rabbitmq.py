@@ -18,7 +18,7 @@ from tests.support.wait import until
 
 READY_WITHIN = 90.0
 STOP_WITHIN = 60.0
-CTL_WITHIN = 60.0
+CTL_WITHIN = 120.0
 LIMITS = ("disk_free_limit.absolute = 100MB", "vm_memory_high_watermark.absolute = 1GB")
 
 

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from api.feed import CodeShare, Complaint, Patch, Place, Reading, Reference
-from api.feed_aidx import AidxRefused, read_aidx, read_aidx_body
+from api.feed_aidx import AidxRefused, parse, read_aidx, read_aidx_body
+from api.feed_formats import detected
+from api.feed_manner import BodyRefused, Manner
 from api.feed_times import read_time
 from api.fields import Said, read_patch
 from api.merge import Authority, Columns, combine, merge
@@ -417,3 +420,59 @@ def test_order_and_repetition_of_bodies_do_not_matter(told: Any, dice: Any) -> N
     shuffled = bodies + dice.choices(bodies, k=3)
     dice.shuffle(shuffled)
     assert columns(shuffled) == columns(bodies)
+
+
+NAMES = (
+    "IATA_AIDX_FlightLegNotifRQ", "FlightLeg", "LegIdentifier", "LegData", "Airline",
+    "FlightNumber", "DepartureAirport", "ArrivalAirport", "OriginDate", "RepeatNumber",
+    "OperationTime", "AirportResources", "Resource", "PassengerGate", "CodeShareInfo",
+    "OperationalStatus", "PlannedArrivalAptHistory", "RemarkFreeText", "AircraftInfo",
+    "Registration", "ServiceType", "TPA_Extension", "Status", "BaggageClaimUnit",
+)  # fmt: skip
+VALUES = st.sampled_from([
+    "", "XY", "123", "OSL", "LHR", "2026-03-01", clock(5), "9999-12-31T24:00:00-18:00", "DX", "NOP",
+    "²", "٣", "99", "&#x7f;", "&#xFFFD;", "0", "-1", "=1", "x" * 300, "<![CDATA[<a>]]>", "&amp;",
+])  # fmt: skip
+ATTRIBUTES = st.sampled_from([
+    "", NIL, 'OperationQualifier="OFB" TimeType="SCT"', 'OperationQualifier="ONB" TimeType="ACT"',
+    'DepartureOrArrival="Departure"', 'Usage="Actual"', 'SpecialAction="Delete"', 'xmlns=""',
+    'AirborneReturnNumber="x"',
+])  # fmt: skip
+
+
+def written(name: str, attributes: str, inside: list[str]) -> str:
+    return f"<{name} {attributes}>{''.join(inside)}</{name}>"
+
+
+TREES = st.recursive(
+    VALUES,
+    lambda inner: st.builds(
+        written, st.sampled_from(NAMES), ATTRIBUTES, st.lists(inner, max_size=5)
+    ),
+    max_leaves=20,
+)
+
+
+@given(legs=st.lists(TREES, min_size=1, max_size=4), named=st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_whatever_is_in_a_leg_it_is_read_or_complained_of(legs: list[str], named: bool) -> None:
+    head = identifier() if named else ""
+    body = aidx(*(f"<FlightLeg>{head}{each}</FlightLeg>" for each in legs))
+    reading = read_aidx(body, NOW, KNOWN)
+    spoken = {*reading.records, *(each.record for each in reading.complaints)}
+    assert spoken == {*range(len(legs))}
+    assert len(reading.records) == len(set(reading.records)) == len(reading.patches)
+    for patch in reading.patches:
+        read_patch(replace(patch, key=replace(patch.key, origin_date=DAY)), NOW)
+
+
+def test_a_body_from_a_folder_is_known_and_read() -> None:
+    body = aidx(leg(planned()))
+    declared = b'<?xml version="1.0"?>\n' + body
+    for each in (body, in_soap(body), declared, body.decode().encode("utf-16")):
+        assert detected(each) == "aidx"
+    assert detected(b"<hello/>") is None
+    assert parse(in_soap(body), NOW, KNOWN, Manner()) == read_aidx(body, NOW, KNOWN)
+    for bad in (b"<a", aidx(leg(planned()), Target="Test"), aidx()):
+        with pytest.raises(BodyRefused, match=r"."):
+            parse(bad, NOW, KNOWN, Manner())

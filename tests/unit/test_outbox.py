@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from realtime.hub import Slot
+from realtime.audience import Slot
 from realtime.outbox import Outbox
 
 BOARD = "board:JFK:departures"

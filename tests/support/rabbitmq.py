@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,6 +21,11 @@ READY_WITHIN = 90.0
 STOP_WITHIN = 60.0
 CTL_WITHIN = 120.0
 LIMITS = ("disk_free_limit.absolute = 100MB", "vm_memory_high_watermark.absolute = 1GB")
+
+
+CUT_OFF = """spawn(fun() -> Cookie = erlang:get_cookie(), erlang:set_cookie(node(), cut_off),
+  [erlang:disconnect_node(Each) || Each <- nodes()], timer:sleep(%d),
+  erlang:set_cookie(node(), Cookie) end), ok."""
 
 
 class Epmd:
@@ -150,6 +156,14 @@ class RabbitNode:
         await self.ctl("start_app")
         await until(self._speaks_amqp, within=READY_WITHIN, what=f"{self.name} speaks AMQP")
 
+    async def cut_off(self, seconds: float) -> None:
+        """No other node reaches this one, nor it them, for so long; clients still do."""
+        await self.ctl("eval", CUT_OFF % (seconds * 1000))
+
+    async def answers(self) -> bool:
+        """Whether it takes clients now."""
+        return await self._setup.speaks_amqp()
+
     async def __aenter__(self) -> Self:
         try:
             await self.start()
@@ -180,3 +194,15 @@ class RabbitNode:
         if answer.returncode != 0:
             raise AssertionError(f"rabbitmqctl {arguments}: {answer.stdout}{answer.stderr}")
         return answer.stdout
+
+
+@asynccontextmanager
+async def rabbit_cluster() -> AsyncIterator[list[RabbitNode]]:
+    """Three nodes; one that is cut off from the others pauses."""
+    configuration = ["cluster_partition_handling = pause_minority"]
+    async with RabbitNode(configuration=configuration) as first:
+        others = [RabbitNode(peer=first, configuration=configuration) for _ in range(2)]
+        async with others[0], others[1]:
+            for each in others:
+                await each.join(first)
+            yield [first, *others]

@@ -17,8 +17,7 @@ stack: .venv/.test web/dist/.built
 test faults bench: export PYTHONDONTWRITEBYTECODE :=
 
 test: .venv/.test web/dist/.built
-	$(PY) -m pytest --hypothesis-profile=ci --numprocesses $(WORKERS) --dist loadgroup \
-		--no-loadscope-reorder
+	$(PY) -m pytest --hypothesis-profile=ci --numprocesses $(WORKERS) --no-loadscope-reorder
 	cd web && npm test
 
 # The faults of `make test` at their full length: 60 to 90 minutes.

@@ -1,22 +1,19 @@
 """The command line."""
 
-import logging
 import os
 import secrets
 import socket
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-import asyncpg
 import msgspec
 import structlog
 import typer
-import uvloop
 
 import realtime
-from api import cli_check, cli_feeds, cli_notices, cli_reference, cli_watch
+from api import cli_check, cli_feeds, cli_notices, cli_reference, cli_sources, cli_watch
+from api.cli_process import execute, fail, set_up_logs, start
 from api.composition import (
     run_notifier,
     run_relay,
@@ -26,18 +23,15 @@ from api.composition import (
     serve_realtime,
     serve_worker,
 )
-from api.database import VERSION, DatabaseRefused, create_schema, grant_roles
+from api.database import VERSION, create_schema, grant_roles
 from api.feed_faults import FAULTS, faults_of
 from api.links import data_folder
-from api.postgres_binaries import EmbeddedPostgresError
 from api.replay import Plan
 from api.replay_day import read_days
 from api.replay_source import NEW_YORK
 from api.serving import listen_for
-from api.tls import CertificateRefused
-from api.workers import A_CORE, Briefing, WorkerEnded, most_workers
-from realtime.errors import BrokerRefused
-from realtime.settings import Settings, SettingsError, load_settings
+from api.workers import A_CORE, Briefing, most_workers
+from realtime.settings import Settings
 
 cli = typer.Typer(
     name="gatecast",
@@ -55,21 +49,14 @@ cli.add_typer(cli_notices.notices, name="notices")
 cli.add_typer(cli_reference.imports, name="import")
 cli.command()(cli_watch.watch)
 cli.command()(cli_check.check)
+cli.command(name="kafka")(cli_sources.publish_kafka)
+cli_feeds.feed.command(name="folder")(cli_sources.feed_folder)
+cli_feeds.feed.command(name="kafka")(cli_sources.feed_kafka)
+cli_feeds.feed.command(name="poll")(cli_sources.feed_poll)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on [GATECAST_HOST].")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on [GATECAST_PORT].")]
 T = TypeVar("T")
-REFUSALS = (
-    EmbeddedPostgresError,
-    DatabaseRefused,
-    CertificateRefused,
-    BrokerRefused,
-    WorkerEnded,
-)
-WAY_TO_RIGHTS = (
-    "run `gatecast db init` as the owner of the schema, and give this login the role of its"
-    " process, such as GRANT gatecast_realtime TO …"
-)
 DAYS_HELP = (
     "A day of 2013 (2013-03-08), days (2013-03-07..2013-03-09), or a CSV file of your own named "
     "by its day. 7 to 9 March are shipped; others need: pip install gatecast\\[days]"
@@ -204,16 +191,6 @@ def give_rights(settings: Settings) -> None:
         )
 
 
-def start(**overrides: str | int | None) -> Settings:
-    """Settings and logs; a wrong setting ends the process with one line."""
-    try:
-        settings = load_settings(None, overrides)
-    except SettingsError as error:
-        raise fail(str(error)) from None
-    set_up_logs(settings)
-    return settings
-
-
 def embedded_settings(settings: Settings) -> Settings:
     """A secret is made once and kept; a single process drains fast."""
     folder = data_folder(settings)
@@ -284,58 +261,6 @@ def listening(settings: Settings, workers: int = 1) -> list[socket.socket]:
         return listen_for(settings, workers)
     except OSError as error:
         raise fail(str(error.strerror)) from None
-
-
-def execute(work: Callable[[], Awaitable[T]]) -> T:
-    """Run to the end; expected refusals become one line and exit code 1."""
-
-    async def main() -> T:
-        return await work()
-
-    try:
-        return uvloop.run(main())
-    except* REFUSALS as group:
-        raise fail(sentences(group)) from None
-    except* asyncpg.InsufficientPrivilegeError as group:
-        sentence = f"this login of the database lacks a right ({sentences(group)}): {WAY_TO_RIGHTS}"
-        raise fail(sentence) from None
-    except* OSError as group:
-        raise fail(sentences(group)) from None
-
-
-def sentences(group: BaseExceptionGroup[BaseException]) -> str:
-    """What its exceptions say, however deep they lie."""
-    return "; ".join(
-        sentences(each) if isinstance(each, BaseExceptionGroup) else str(each)
-        for each in group.exceptions
-    )
-
-
-def fail(sentence: str) -> typer.Exit:
-    """Say what is wrong and end."""
-    typer.echo(f"gatecast: {sentence}", err=True)
-    return typer.Exit(1)
-
-
-def set_up_logs(settings: Settings, **who: int) -> None:
-    """Pretty on a terminal, JSON elsewhere; `who` is told with every line."""
-    pretty = settings.log_format == "pretty" or (
-        settings.log_format == "auto" and sys.stderr.isatty()
-    )
-    renderer = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
-    level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
-    structlog.configure(
-        processors=[
-            lambda _logger, _method, said: {**said, **who},
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-    )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
 
 
 def main() -> None:

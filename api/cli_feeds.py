@@ -110,6 +110,9 @@ def add_feed(
     party: Annotated[str, typer.Argument(help="airline, airport, atc, tracker or operator.")],
     priority: Annotated[int, typer.Option(help="Higher wins.")] = 100,
     synthetic: Annotated[bool, typer.Option(help="Every screen says that it is made up.")] = False,
+    silence: Annotated[
+        str, typer.Option(metavar="5m", help="It is late after this, dead after three times this.")
+    ] = "5m",
     refresh: Annotated[
         str | None,
         typer.Option(
@@ -121,11 +124,17 @@ def add_feed(
 ) -> None:
     """Make a feed known, or adjust it."""
     period = None if refresh is None else _span(refresh)
+    longest = _span(silence)
 
     async def add(engine: AsyncEngine) -> None:
         ingest = Ingest(engine, _nobody)
         await ingest.register_feed(
-            code, party, synthetic=synthetic, priority=priority, refresh=period
+            code,
+            party,
+            synthetic=synthetic,
+            priority=priority,
+            max_silence=longest,
+            refresh=period,
         )
 
     try:

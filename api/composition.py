@@ -18,6 +18,7 @@ from api.database import create_schema, open_sessions
 from api.endpoint import Api
 from api.held import announced, database_of, engine_of, pool_of
 from api.ingest import Ingest
+from api.intake import Intake
 from api.links import Links, data_folder, local_url
 from api.pages import served_build
 from api.readings import engine_readings, ingest_readings, upkeep_readings
@@ -348,6 +349,35 @@ async def run_notifier(settings: Settings) -> None:
 def waits(away: Mapping[str, str]) -> str | None:
     """What a relay or a notifier waits for, of all its work."""
     return "; ".join(f"{work}: {reason}" for work, reason in away.items()) or None
+
+
+async def run_source(
+    settings: Settings, dsn: str, feed: str, source: Callable[[Intake], Part]
+) -> None:
+    """Take in what one feed says; UnknownFeed when it may not speak."""
+    async with pool_of(dsn, 2) as pool, engine_of(dsn) as engine:
+        lag, readiness = LoopLag(), Readiness({})
+        readings = readings_of("source", lag, pool, LOG)
+        intake = Intake(open_sessions(engine), ingest_of(engine, readings, lambda: None))
+        await intake.feed_id(feed)
+        parts: list[tuple[str, Part]] = [("loop lag", lag), ("source", source(intake))]
+        operations = operations_routes(readiness, readings)
+        await Process(settings, readiness, parts, operations=operations).run()
+
+
+async def run_kafka(settings: Settings, dsn: str, topic: str) -> None:
+    """Publish the change log to a topic."""
+    # Optional extra: only who has Kafka needs its client.
+    from realtime.sink_kafka import KafkaSink
+
+    async with pool_of(dsn) as pool:
+        lag, readiness = LoopLag(), Readiness({})
+        readings = readings_of("kafka", lag, pool, LOG)
+        bus = LogBus(ChangeLog(pool))
+        sink = KafkaSink(pool, bus, settings.kafka, topic)
+        parts: list[tuple[str, Part]] = [("loop lag", lag), ("bus", bus), ("sink", sink)]
+        operations = operations_routes(readiness, readings)
+        await Process(settings, readiness, parts, operations=operations).run()
 
 
 async def run_replay(settings: Settings, plan: Plan) -> None:

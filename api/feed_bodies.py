@@ -4,7 +4,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.endpoint import Api, read_query, read_raw
-from api.feed_formats import format_of
 from api.feed_manner import BodyRefused, Manner
 from api.feed_messages import feed_of, json_answer, unknown_feed
 from api.feed_native import MessageId
@@ -28,9 +27,8 @@ async def put_body(api: Api, request: Request) -> Response:
     body = await read_raw(request, BODY_LIMIT)
     manner = Manner(**{name: getattr(query, name) for name in Manner.__struct_fields__})
     try:
-        found = format_of(request.path_params["format"], body)
-        intake = Intake(api.sessions, api.ingest)
-        return json_answer(await intake.take(feed, found, body, manner, query.message_id))
+        intake, name = Intake(api.sessions, api.ingest), request.path_params["format"]
+        return json_answer(await intake.take(feed, name, body, manner, query.message_id))
     except BodyRefused as refused:
         raise Problem(422, f"{refused}.", slug="bad-body") from None
     except UnknownFeed:

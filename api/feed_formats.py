@@ -6,7 +6,20 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
-from api import feed_acris, feed_aidx, feed_csv, feed_native, feed_typeb
+from api import (
+    feed_acris,
+    feed_aeroapi,
+    feed_aidx,
+    feed_avinor,
+    feed_csv,
+    feed_finavia,
+    feed_hongkong,
+    feed_native,
+    feed_schiphol,
+    feed_ssim,
+    feed_swedavia,
+    feed_typeb,
+)
 from api.feed_json import at, decoded_json, records_of
 from api.feed_manner import BodyRefused, Parse
 
@@ -29,14 +42,29 @@ FORMATS: Mapping[str, Format] = MappingProxyType({
     "acris": Format(feed_acris.parse, "application/json", "ACRIS seamless travel, and its kin"),
     "aidx": Format(feed_aidx.parse, "application/xml", "IATA AIDX flight legs", hashed=True),
     "typeb": Format(feed_typeb.parse, "text/plain", "MVT, MVA and DIV", hashed=True),
+    "ssim": Format(feed_ssim.parse, "text/plain", "SSIM chapter 7, the next two weeks"),
+    "swedavia": Format(feed_swedavia.parse, "application/json", "Swedavia's flights of a day"),
+    "aeroapi": Format(
+        feed_aeroapi.parse, "application/json", "an alert of FlightAware's AeroAPI", hashed=True
+    ),
+    "finavia": Format(feed_finavia.parse, "application/xml", "Finavia's flights"),
+    "avinor": Format(feed_avinor.parse, "application/xml", "Avinor's live flights"),
+    "schiphol": Format(feed_schiphol.parse, "application/json", "Schiphol's public flights"),
+    "hongkong": Format(feed_hongkong.parse, "application/json", "Hong Kong's lists of a day"),
 })  # fmt: skip
 
 MARKS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("aidx", re.compile(r"<[^\0]*?<?(?:\w+:)?IATA_AIDX_FlightLeg(?:NotifRQ|RS)\b")),
+    ("ssim", re.compile("1AIRLINE STANDARD SCHEDULE DATA SET")),
+    ("finavia", re.compile(r"(?:<\?[^>]*>\s*)?<flights[^>]*finavia", re.IGNORECASE)),
+    ("avinor", re.compile(r"(?:<\?[^>]*>\s*)?<airport[\s>]")),
     ("typeb", re.compile(r"(?:.*\n){0,8}?(?:(?:COR|REV) ?)?(?:MVT|MVA|DIV)\s*\n.+/[0-9]{2}.*\.")),
     ("csv", re.compile(r"[^\n{<]*\b(flight|airline|ArrDep)\b[^\n]*[,;\t|]", re.IGNORECASE)),
 )
-MEMBERS: tuple[tuple[str, tuple[str, ...]], ...] = (("acris", ("flightNumber", "trackNumber")),)
+MEMBERS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("acris", ("flightNumber", "trackNumber")), ("schiphol", ("flightDirection",)),
+    ("swedavia", ("flightLegIdentifier",)), ("aeroapi", ("flight", "ident")),
+)  # fmt: skip
 
 
 def format_of(name: str, body: bytes) -> Format:

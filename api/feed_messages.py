@@ -1,5 +1,6 @@
 """Bodies over HTTP: whose they are, and how a repeat is answered as the first time."""
 
+import base64
 from collections.abc import Sequence
 
 from sqlalchemy import select
@@ -18,10 +19,10 @@ from api.problems import Problem
 
 async def feed_of(api: Api, request: Request) -> tuple[str, int]:
     """The feed that the path names and whose key the request bears: its code and id."""
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    key = _key_of(request.headers.get("authorization", ""))
     wanted = request.path_params["feed"].replace("\0", "")
     async with api.sessions() as session:
-        own = await feed_of_key(session, key.strip()) if scheme.lower() == "bearer" else None
+        own = await feed_of_key(session, key) if key else None
         feed_id = await session.scalar(select(Feed.feed_id).where(Feed.code == wanted))
     if own is None:
         raise Problem(
@@ -34,6 +35,19 @@ async def feed_of(api: Api, request: Request) -> tuple[str, int]:
     if own != wanted:
         raise Problem(403, f"This key does not speak for {wanted}.", slug="other-feed")
     return wanted, feed_id
+
+
+def _key_of(authorization: str) -> str:
+    """The bearer's key, or a password: some webhooks can send no other header."""
+    scheme, _, words = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return words.strip()
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(words.strip(), validate=True).decode("ascii").partition(":")[2]
+    except ValueError:
+        return ""
 
 
 async def kept(sessions: Sessions, feed_id: int, message_id: str) -> bytes | None:

@@ -17,7 +17,7 @@ from realtime.change_log import ChangeLog, OutboxProbe, change_of
 from realtime.database import DATABASE_AWAY, QUERIES
 from realtime.errors import Unconfirmed
 
-AWAKE, IDLE, IDLE_AFTER = 0.010, 0.025, 1.0
+AWAKE, IDLE, IDLE_AFTER = 0.008, 0.015, 1.0
 PUBLISH_BATCH = 500
 READER = "bus"
 

@@ -27,6 +27,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     data_dir: str = "~/.local/share/gatecast"
     database_url: str = ""  # empty: the embedded PostgreSQL
     amqp_url: str = ""  # empty: nodes tail the change log
+    kafka: str = ""  # host:port,… of the brokers, for `gatecast feed kafka` and `gatecast kafka`
     public_url: str = ""  # what QR codes and links point to; empty: the address that was asked
     tls_cert: str = ""  # path of a PEM file, with its intermediates; empty: plain HTTP
     tls_key: str = ""  # path of a PEM file; both are read again on SIGHUP

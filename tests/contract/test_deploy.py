@@ -65,6 +65,25 @@ def test_every_service_is_confined(services: dict[str, Any]) -> None:
     assert services["grafana"]["ports"][0]["host_ip"] == "127.0.0.1"
 
 
+def test_what_serves_is_watched(services: dict[str, Any]) -> None:
+    """By its own check, or by that of the image; what is there to end, by nobody."""
+    checks = {name: service.get("healthcheck", {}) for name, service in services.items()}
+    own = {name for name, check in checks.items() if "test" in check}
+    assert own == {"postgres", "rabbitmq", "nginx", "prometheus", "grafana"}
+    assert {name for name, check in checks.items() if check.get("disable")} == {"init", "replay"}
+
+
+def test_the_image_is_watched_and_not_of_root() -> None:
+    stage = (ROOT / "Dockerfile").read_text("utf-8").rpartition("\nFROM ")[2].splitlines()
+    assert [line for line in stage if line.startswith("USER ")] == ["USER 10001:10001"]
+    assert [line for line in stage if line.startswith("HEALTHCHECK ")]
+
+
+def test_what_is_not_the_core_needs_its_profile(services: dict[str, Any]) -> None:
+    core = compose("config", "--services")
+    assert set(services) - set(core.stdout.split()) == {"replay", "prometheus", "grafana"}
+
+
 def test_commands_of_compose_are_commands_of_gatecast(services: dict[str, Any]) -> None:
     for name in ("init", "api", "realtime", "relay", "notifier", "replay"):
         command = [each for each in services[name]["command"] if not each.startswith("-")]

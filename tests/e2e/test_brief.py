@@ -22,7 +22,7 @@ from tests.support.production import Production, running_production
 from tests.support.wait import until
 
 Pool = asyncpg.Pool
-PATIENCE = 15_000
+PATIENCE = 30_000
 PAGE_TURN = 12_000
 CREDENTIAL = "() => Object.values(localStorage).join(' ').match(/gca_[^\"' ]+/)[0]"
 

@@ -13,7 +13,7 @@ from tests.support.legs import add_feed, add_legs, key_of, set_gate
 from tests.support.wait import until
 
 Pool = asyncpg.Pool
-PATIENCE = 15_000  # ms; a deadline, not a pause
+PATIENCE = 30_000  # ms; a deadline, not a pause
 LIMITS = {"link_late": "5", "link_stale": "10", "link_down": "60", "status_interval": "0.5"}
 ROWS = "tr[data-leg]"
 UNRECOVERABLE = 112

@@ -58,9 +58,9 @@ async def test_a_wiped_broker_loses_no_change_and_no_notice(
                     await broker.start()
                     await until(lambda: served(broker), within=60, what="queues are there again")
                     await go_on(writers)
-                await log_caught_up(pool, 10)
+                await log_caught_up(pool, 30)
                 rows = await check_log(pool, writers.acknowledged)
-                await watcher.wait_for(pool, legs, 10)
+                await watcher.wait_for(pool, legs, 30)
                 await until(lambda: published(pool), within=20, what="the relay caught up")
                 await until(lambda: at_rest(pool), within=60, what="every notice has ended")
             assert [part.exit_code for part in parts] == [None, None, None]

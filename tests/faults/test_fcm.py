@@ -180,7 +180,7 @@ async def test_a_provider_in_trouble_is_spared_and_nothing_is_lost(
 ) -> None:
     trouble = TROUBLES[name]
     async with told(pool, fcm):
-        await until(partial(accepted_share, fcm, 0.3), within=30, what="it goes well", every=0.1)
+        await until(partial(accepted_share, fcm, 0.3), within=90, what="it goes well", every=0.1)
         await fcm.force(trouble.word, **trouble.how)
         await asyncio.sleep(trouble.seconds)
         await fcm.force("")
@@ -208,7 +208,7 @@ async def test_a_connection_that_ends_costs_what_was_under_way(
 ) -> None:
     """The SDK's client gives up all that is under way, also what a GOAWAY says was processed."""
     async with told(pool, fcm):
-        await until(partial(accepted_share, fcm, 0.3), within=30, what="it goes well", every=0.1)
+        await until(partial(accepted_share, fcm, 0.3), within=90, what="it goes well", every=0.1)
         await fcm.script([Step(end)])
         seconds = await recovered(pool)
     requests = await fcm.requests()

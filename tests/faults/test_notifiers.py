@@ -5,7 +5,7 @@ import json
 import random
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from realtime.change_log import ChangeLog
+from realtime.errors import Refused
 from realtime.receipts import Receipts
 from realtime.relay import Relay
 from realtime.sender_fcm import FcmSender
@@ -62,8 +63,19 @@ class Traffic:
                 )
                 account_id = self.people[leg_id]
                 self.evidence.displayed[account_id, leg_id].append((version, True))
-                await receipts.settle(account_id, epoch, True, {keys[leg_id]: version})
+                await tell(receipts, account_id, epoch, {keys[leg_id]: version})
             await asyncio.sleep(PAUSE)
+
+
+async def tell(receipts: Receipts, account_id: str, epoch: str, legs: Mapping[str, int]) -> None:
+    """Come again when an enqueue has held the lock for too long, as clients do."""
+    while True:
+        try:
+            await receipts.settle(account_id, epoch, True, legs)
+            return
+        except Refused as refused:
+            if not refused.error.temporary:
+                raise
 
 
 @pytest.mark.timeout(1500)

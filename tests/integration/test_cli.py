@@ -100,7 +100,9 @@ async def test_a_feed_may_state_all_of_its_legs_again(shell: Operator) -> None:
         found = msgspec.json.decode((await shell.run("feed", command, "--json")).stdout)
         periods = {each["code"]: each["refresh"] for each in found}
         assert periods == {"operator": None, "aodb": 600}
-    assert "late after 300 s, all again each 600 s;" in (await shell.run("feed", "status")).stdout
+    assert "late after 300 s, all again each 600 s" in (await shell.run("feed", "status")).stdout
+    await shell.run("feed", "add", "aodb", "airport", "--silence", "15m")
+    assert "late after 900 s" in (await shell.run("feed", "status")).stdout
     wrong = await shell.run("feed", "add", "aodb", "airport", "--refresh", "0m")
     assert wrong.returncode == 1
     assert wrong.stderr == "gatecast: '0m' is no span of time such as 90s, 10m or 1h\n"

@@ -85,6 +85,16 @@ async def test_a_movement_finds_its_leg_and_changes_no_other(world: Formats) -> 
     assert (lost["results"], lost["complaints"][0]["code"]) == ([], "unknown_leg")
 
 
+async def test_a_webhook_may_send_the_key_as_a_password(world: Formats) -> None:
+    url, body = "/api/feeds/aodb/csv", CSV + row(9)
+    answer = await world.client.post(url, content=body, auth=("aodb", world.key))
+    assert answer.status_code == 200, answer.text
+    problem(await world.client.post(url, content=body, auth=("aodb", "wrong")), 401)
+    for words in ("Basic", "Basic ???", "Basic w7w=", "Digest x"):
+        refused = await world.client.post(url, content=body, headers={"Authorization": words})
+        problem(refused, 401)
+
+
 async def test_what_cannot_be_read_is_refused_with_what_to_do(world: Formats) -> None:
     assert "flight" in problem(await world.post("csv", b"hello,you\n"), 422, "bad-body")["detail"]
     assert "csv" in problem(await world.post("any", b"\x00\x01"), 422, "bad-body")["detail"]

@@ -16,7 +16,7 @@ from tests.support.browser import WatchedPage, open_page
 from tests.support.gatecast import Gatecast
 from tests.support.wait import until
 
-PATIENCE = 15_000
+PATIENCE = 30_000
 FIREBASE = {
     "apiKey": "AIza-of-the-tests",
     "appId": "1:1:web:1",

@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket
 from websockets.frames import Frame, Opcode
 
 from api.serving import listen, server_of
-from realtime.client import Shared
+from realtime.client import Client, Shared
 from realtime.connection import Connection
 from realtime.errors import DisconnectCode
 from realtime.frames import BINARY, TEXT
@@ -136,15 +136,15 @@ class Lines:
 
 
 @asynccontextmanager
-async def lines(**settings: Any) -> AsyncIterator[Lines]:
-    """Echoing connections of a registry that beats."""
+async def lines(*, clients: bool = False, **settings: Any) -> AsyncIterator[Lines]:
+    """Echoing connections of a registry that beats; with `clients` they speak our protocol."""
     sockets = sockets_of(**settings)
     loop = asyncio.get_running_loop()
     opened = Lines(sockets, 0)
 
     def accept() -> Connection:
         connection = Connection(sockets)
-        connection.peer = Echo(connection)
+        connection.peer = Client(connection, sockets.shared) if clients else Echo(connection)
         opened.accepted.put_nowait(connection)
         return connection
 

@@ -155,3 +155,24 @@ async def test_who_reads_on_after_the_stall_limit_finds_3008() -> None:
         assert await stalled.code() == 3008
         await stalled.send(Opcode.CLOSE, b"\x0b\xc0")
         assert await stalled.ended()
+
+
+async def test_a_churn_of_subscriptions_is_held_back_and_leaves_nothing_behind() -> None:
+    async with lines(clients=True) as opened:
+        bad, good = await opened.open(), await opened.open()
+        for line in (bad, good):
+            await line.send(TEXT_, b'{"id":1,"connect":{}}')
+            assert b'"connect"' in (await line.next())[1]
+        churn = [b'{"id":2,"subscribe":{"channel":"status:JFK"}}',
+                 b'{"id":3,"unsubscribe":{"channel":"status:JFK"}}']  # fmt: skip
+        masked = [bytes((0x81, 0x80 | len(each))) + bytes(4) + each for each in churn]
+        bad.writer.write(b"".join(masked) * 5_000)
+        connection = opened.connections[0]
+        await until(lambda: not connection.transport.is_reading(), within=5, what="it is held back")
+        for number in range(4, 54):
+            await good.send(TEXT_, f'{{"id":{number},"ping":{{}}}}'.encode())
+            assert (await good.next())[1] == f'{{"id":{number},"ping":{{}}}}'.encode()
+        bad.writer.transport.abort()
+        sockets = opened.sockets
+        await until(lambda: len(sockets.clients) == 1, within=10, what="it was forgotten")
+        assert not sockets.shared.hub.sinks

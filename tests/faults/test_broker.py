@@ -161,9 +161,9 @@ FAULTS = (often_reset, short_of_memory, short_of_disk, *BRIEFLY)
 async def test_a_broker_in_trouble_makes_boards_lag_for_three_seconds_at_most(
     pool: "Pool[asyncpg.Record]", dsn: str, times: int
 ) -> None:
-    """A3: the broker is reset each 2 s, short of memory, short of disk, cut off, killed and away, 60 s
-    each (in `make test` the last two, 6 s each). From 3 s after the start of a fault boards lag by
-    1 s at most; the relay does not grow; what it publishes again reaches no client twice."""
+    """A3: the broker is reset each 2 s, short of memory, short of disk, cut off, killed and away,
+    60 s each (in `make test` the last two, 6 s each). From 3 s after the start of a fault boards
+    lag by 1 s at most; the relay does not grow; what it publishes again reaches no client twice."""
     clock = asyncio.get_running_loop().time
     windows: dict[str, tuple[float, float]] = {}
     async with (

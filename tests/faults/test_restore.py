@@ -103,20 +103,23 @@ class Drill:
 
     async def follow(self) -> None:
         """The screens come to what was restored, in time."""
-        began = time.monotonic()
-        await self.equal(SYNCHRONOUS_WITHIN)
-        self.followed.append(time.monotonic() - began)
+        seconds = await self.equal(SYNCHRONOUS_WITHIN)
+        self.followed.append(seconds)
+        assert seconds <= SYNCHRONOUS_WITHIN
 
-    async def equal(self, within: float) -> None:
-        """Until each screen holds what the database has, and the log is dense."""
+    async def equal(self, within: float) -> float:
+        """Until each screen holds what the database has: seconds; then the log is dense."""
+        began = time.monotonic()
         pool = await asyncpg.create_pool(self.crashing.dsn, min_size=1, max_size=2)
         try:
             await log_caught_up(pool, within)
             for watcher in self.watchers:
                 await watcher.wait_for(pool, self.legs, within)
+            seconds = time.monotonic() - began
             counted = await pool.fetchrow(ROWS_AND_LAST)
             assert counted is not None
             assert counted["rows"] == counted["last_seq"]
+            return seconds
         finally:
             pool.terminate()
 

@@ -23,7 +23,7 @@ async def test_relays_killed_all_the_time_lose_and_double_nothing(
 ) -> None:
     """A1, A2: under 8 writers two relays are SIGKILLed in turn, one every 0.5 s for 10 s (2 min).
     Every commit is in the log once, within 5 s; seqs are dense, versions rise by one, and who
-    watches through a node displayed every version."""
+    watches through a node displayed every version but those that the burst at the end conflated."""
     legs = await add_legs(pool, 20)
     keys = [await key_of(pool, each) for each in legs]
     relays = [Gatecast("relay", dsn=dsn), Gatecast("relay", dsn=dsn)]
@@ -36,7 +36,7 @@ async def test_relays_killed_all_the_time_lose_and_double_nothing(
                 kills = await kill_in_turn(relays, min(FOR * times, LONGEST))
                 meanwhile = await pool.fetchval("SELECT last_seq FROM relay_state")
             await log_caught_up(pool, allowed(5))
-            await verdict(pool, writers, [watcher])
+            await verdict(pool, writers, [watcher], slow=True)
     assert watcher.connects == 1
     print(f"F1: {kills} kills, {meanwhile} rows sequenced meanwhile")
 

@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 SPEED ?= 10
 AIRPORT ?= JFK
-WORKERS ?= 3
+WORKERS ?= 2
 
 .PHONY: run stack test faults bench check format image wheel web clean
 
@@ -17,7 +17,9 @@ stack: .venv/.test web/dist/.built
 test faults bench: export PYTHONDONTWRITEBYTECODE :=
 
 test: .venv/.test web/dist/.built
-	$(PY) -m pytest --hypothesis-profile=ci --numprocesses $(WORKERS) --no-loadscope-reorder
+	$(PY) -m pytest --hypothesis-profile=ci --numprocesses $(WORKERS) --dist loadfile \
+		--no-loadscope-reorder tests/integration tests/contract tests/unit
+	$(PY) -m pytest --hypothesis-profile=ci tests/e2e tests/faults
 	cd web && npm test
 
 # The faults of `make test` at their full length: 60 to 90 minutes.

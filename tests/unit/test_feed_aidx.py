@@ -1,6 +1,6 @@
 """What AIDX messages say of legs, and what real senders do against the book."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -458,12 +458,13 @@ TREES = st.recursive(
 def test_whatever_is_in_a_leg_it_is_read_or_complained_of(legs: list[str], named: bool) -> None:
     head = identifier() if named else ""
     body = aidx(*(f"<FlightLeg>{head}{each}</FlightLeg>" for each in legs))
-    reading = read_aidx(body, NOW, KNOWN)
+    heard_at = datetime.now(UTC)
+    reading = read_aidx(body, heard_at, KNOWN)
     spoken = {*reading.records, *(each.record for each in reading.complaints)}
     assert spoken == {*range(len(legs))}
     assert len(reading.records) == len(set(reading.records)) == len(reading.patches)
     for patch in reading.patches:
-        read_patch(replace(patch, key=replace(patch.key, origin_date=DAY)), NOW)
+        read_patch(replace(patch, key=replace(patch.key, origin_date=DAY)), heard_at)
 
 
 def test_a_body_from_a_folder_is_known_and_read() -> None:
